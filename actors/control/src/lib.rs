@@ -1,0 +1,1 @@
+//! Pure decisions on one GPU node: load estimate, shard lifecycle, restart budget.

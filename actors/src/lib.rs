@@ -1,0 +1,1 @@
+//! Life on one GPU node: ractor shells around the decisions of control.

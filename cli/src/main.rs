@@ -1,0 +1,3 @@
+//! The one binary `helixflow`.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Pure decisions of the cluster: state and apply, placement, routing, failover, check.

@@ -1,0 +1,1 @@
+//! The cluster's brain: Raft, the reconcile loop and the gateway.

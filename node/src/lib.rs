@@ -1,0 +1,1 @@
+//! The GPU agent: configuration, devices, weights, shards and their gRPC service.

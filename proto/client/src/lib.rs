@@ -1,0 +1,1 @@
+//! What a Rust program uses to call the service.

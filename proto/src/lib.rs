@@ -1,0 +1,1 @@
+//! The contract between processes: generated messages, conversions, Hello and CallContext.
