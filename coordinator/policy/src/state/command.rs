@@ -1,0 +1,169 @@
+//! What can be asked of the replicated state: the payload of a log entry.
+//!
+//! The variants' order is part of the log's format: new ones go at the end, none is taken out. Sessions, tenants
+//! and keys will be further variants.
+
+use std::fmt;
+
+use helixflow_model::{
+    ClusterId, CoordinatorId, Epoch, Fence, Incarnation, ModelId, ModelSpec, NodeId, Region, ReplicaId,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{Capacity, Coordinator, NodeHealth, NodeUuid, Part};
+
+/// One change, proposed through the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// Begins the life of a cluster; every other command is refused before it.
+    Bootstrap {
+        /// Drawn at random by whoever bootstraps.
+        cluster: ClusterId,
+        /// Its life: 1 for a new cluster.
+        incarnation: Incarnation,
+    },
+    /// Makes a coordinator and its addresses known; a repetition with other addresses updates them.
+    RegisterCoordinator {
+        /// Its id in the Raft group.
+        id: CoordinatorId,
+        /// Where it stands and how it is reached.
+        coordinator: Coordinator,
+    },
+    /// A node asks to be a member. The same uuid gets the same id for ever; a changed address or capacity is
+    /// taken over, and a node that was lost is live again.
+    JoinNode {
+        /// Drawn once by the node and kept on its disk.
+        uuid: NodeUuid,
+        /// Where it stands.
+        region: Region,
+        /// Where gateways reach it, `host:port`.
+        advertise: String,
+        /// What it has to give.
+        capacity: Capacity,
+    },
+    /// Declares a node lost, or live again.
+    SetNodeHealth {
+        /// Which node.
+        node: NodeId,
+        /// What it is from now on.
+        health: NodeHealth,
+        /// The node's [`health_since`](super::Node::health_since) that the judge saw: another means that somebody
+        /// judged in between.
+        expected: Epoch,
+    },
+    /// Adds a model to those served. The same spec again changes nothing.
+    AddModel {
+        /// What it is and how many replicas to keep.
+        spec: ModelSpec,
+    },
+    /// Changes how many replicas of a model to keep.
+    ScaleModel {
+        /// Which model.
+        model: ModelId,
+        /// Which version of it.
+        version: String,
+        /// How many replicas from now on.
+        replicas: u32,
+    },
+    /// Ends serving a model, with all its replicas.
+    RemoveModel {
+        /// Which model.
+        model: ModelId,
+        /// Which version of it.
+        version: String,
+    },
+    /// Makes every move of a plan, in order, or none of them.
+    ApplyPlan {
+        /// The [`ClusterState::epoch`](super::ClusterState::epoch) that the planner saw.
+        based_on: Epoch,
+        /// What to do.
+        moves: Vec<Move>,
+    },
+}
+
+/// One step of a plan, with its reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Move {
+    /// A new replica; the log allots its id.
+    PlaceReplica {
+        /// The model.
+        model: ModelId,
+        /// Its version.
+        version: String,
+        /// Which node runs which layers, in the order of layers.
+        parts: Vec<Part>,
+        /// Why.
+        reason: MoveReason,
+    },
+    /// The end of a replica.
+    RemoveReplica {
+        /// Which, at the generation that the planner saw.
+        fence: Fence,
+        /// Why.
+        reason: MoveReason,
+    },
+    /// The same replica on other nodes, at the next generation.
+    MoveReplica {
+        /// Which, at the generation that the planner saw.
+        fence: Fence,
+        /// Which node runs which layers from now on.
+        parts: Vec<Part>,
+        /// Why.
+        reason: MoveReason,
+    },
+}
+
+impl Move {
+    /// Why it is made.
+    pub fn reason(&self) -> MoveReason {
+        match self {
+            Self::PlaceReplica { reason, .. }
+            | Self::RemoveReplica { reason, .. }
+            | Self::MoveReplica { reason, .. } => *reason,
+        }
+    }
+
+    /// The replica that it ends or moves; `None` for a new one.
+    pub fn replica(&self) -> Option<ReplicaId> {
+        match self {
+            Self::PlaceReplica { .. } => None,
+            Self::RemoveReplica { fence, .. } | Self::MoveReplica { fence, .. } => Some(fence.replica),
+        }
+    }
+}
+
+/// Why a move is made, for the operator who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MoveReason {
+    /// The model has fewer replicas than it is to keep.
+    BelowTarget {
+        /// How many it is to keep.
+        target: u32,
+    },
+    /// The model has more replicas than it is to keep.
+    AboveTarget {
+        /// How many it is to keep.
+        target: u32,
+    },
+    /// A node that ran part of it is lost.
+    NodeLost {
+        /// The lost node.
+        node: NodeId,
+    },
+    /// A node that ran part of it reported that it cannot.
+    ReplicaFailed {
+        /// The node that reported.
+        node: NodeId,
+    },
+}
+
+impl fmt::Display for MoveReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BelowTarget { target } => write!(f, "fewer replicas than the {target} to keep"),
+            Self::AboveTarget { target } => write!(f, "more replicas than the {target} to keep"),
+            Self::NodeLost { node } => write!(f, "{node} is lost"),
+            Self::ReplicaFailed { node } => write!(f, "it failed on {node}"),
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The bounds of the replicated state, so that a snapshot stays small and apply stays quick.
+
+/// Most coordinators, voters and observers together: a handful a region.
+pub const MAX_COORDINATORS: usize = 64;
+/// Most nodes that ever joined: at about 300 bytes each, a megabyte of snapshot.
+pub const MAX_NODES: usize = 4096;
+/// Most models, each version counted.
+pub const MAX_MODELS: usize = 1024;
+/// Most replicas, of all models together: four for each node.
+pub const MAX_REPLICAS: usize = 16_384;
+/// Most nodes that one replica is split over.
+pub const MAX_PARTS: usize = 64;
+/// Most layers of a model; the deepest published ones have under 200.
+pub const MAX_LAYERS: u32 = 1024;
+/// Most moves in one plan: it keeps a log entry under a megabyte, and what is left comes with the next plan.
+pub const MAX_MOVES: usize = 1024;
+/// Longest address, in bytes: a DNS name of 253, a colon and a port.
+pub const MAX_ADDRESS_BYTES: usize = 259;
+/// Longest version of a model, in bytes.
+pub const MAX_VERSION_BYTES: usize = 128;
+/// Most sources of a model.
+pub const MAX_SOURCES: usize = 16;
+/// Longest text in a source (a path, a repository, a file), in bytes: Linux's `PATH_MAX`.
+pub const MAX_SOURCE_BYTES: usize = 4096;

@@ -1,0 +1,158 @@
+//! The replicated state: what the log says, on every coordinator the same.
+//!
+//! [`ClusterState::apply`] is the only way to change it. It is total: whatever the command, it neither panics nor
+//! reads a clock nor draws a number, and a command that does not fit changes nothing but the epoch and is answered
+//! with a typed [`Refusal`]. Temperatures, load and lease renewals are soft state and do not live here.
+
+mod command;
+mod limits;
+mod members;
+mod models;
+mod moves;
+mod outcome;
+mod records;
+
+use std::collections::BTreeMap;
+
+use helixflow_model::{
+    Bytes, CoordinatorId, Epoch, Fence, LayerRange, ModelId, ModelSpec, NodeId, ReplicaAssignment, ReplicaId,
+};
+use serde::{Deserialize, Serialize};
+
+pub use command::{Command, Move, MoveReason};
+pub use limits::{
+    MAX_ADDRESS_BYTES, MAX_COORDINATORS, MAX_LAYERS, MAX_MODELS, MAX_MOVES, MAX_NODES, MAX_PARTS,
+    MAX_REPLICAS, MAX_SOURCE_BYTES, MAX_SOURCES, MAX_VERSION_BYTES,
+};
+pub use outcome::{Bounded, Field, Outcome, Refusal};
+pub use records::{
+    Capacity, Coordinator, Identity, InvalidNodeUuid, ModelKey, Node, NodeHealth, NodeUuid, Part, Replica,
+};
+
+/// Everything that the log has decided so far; the default is a cluster that was never bootstrapped.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterState {
+    pub(crate) identity: Option<Identity>,
+    pub(crate) coordinators: BTreeMap<CoordinatorId, Coordinator>,
+    pub(crate) nodes: BTreeMap<NodeId, Node>,
+    pub(crate) models: BTreeMap<ModelKey, ModelSpec>,
+    pub(crate) replicas: BTreeMap<ReplicaId, Replica>,
+    /// The number of the last node ever allotted: ids are never reused.
+    pub(crate) last_node: u64,
+    /// The number of the last replica ever allotted.
+    pub(crate) last_replica: u64,
+    pub(crate) epoch: Epoch,
+    pub(crate) changed: Epoch,
+}
+
+impl ClusterState {
+    /// Applies the command that the log holds at `index`.
+    ///
+    /// A refused command changes nothing but [`Self::epoch`]; an index at or below it changes nothing at all.
+    pub fn apply(&mut self, index: u64, command: Command) -> Outcome {
+        if index <= self.epoch.0 {
+            return Outcome::Refused { reason: Refusal::IndexNotNewer { index, applied: self.epoch } };
+        }
+        self.epoch = Epoch(index);
+        self.dispatch(command).unwrap_or_else(|reason| Outcome::Refused { reason })
+    }
+
+    fn dispatch(&mut self, command: Command) -> Result<Outcome, Refusal> {
+        match command {
+            Command::Bootstrap { cluster, incarnation } => self.bootstrap(cluster, incarnation),
+            _ if self.identity.is_none() => Err(Refusal::NotBootstrapped),
+            Command::RegisterCoordinator { id, coordinator } => self.register_coordinator(id, coordinator),
+            Command::JoinNode { uuid, region, advertise, capacity } => {
+                self.join_node(uuid, region, advertise, capacity)
+            }
+            Command::SetNodeHealth { node, health, expected } => self.set_node_health(node, health, expected),
+            Command::AddModel { spec } => self.add_model(spec),
+            Command::ScaleModel { model, version, replicas } => {
+                self.scale_model(ModelKey { id: model, version }, replicas)
+            }
+            Command::RemoveModel { model, version } => self.remove_model(&ModelKey { id: model, version }),
+            Command::ApplyPlan { based_on, moves } => self.apply_plan(based_on, moves),
+        }
+    }
+
+    /// Notes that this entry changed something and gives its epoch.
+    fn note_change(&mut self) -> Epoch {
+        self.changed = self.epoch;
+        self.epoch
+    }
+
+    /// The cluster's id and incarnation; `None` before the bootstrap.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
+    }
+
+    /// Every registered coordinator.
+    pub fn coordinators(&self) -> &BTreeMap<CoordinatorId, Coordinator> {
+        &self.coordinators
+    }
+
+    /// Every node that ever joined, lost ones included.
+    pub fn nodes(&self) -> &BTreeMap<NodeId, Node> {
+        &self.nodes
+    }
+
+    /// The node that drew this uuid.
+    pub fn node_by_uuid(&self, uuid: NodeUuid) -> Option<(NodeId, &Node)> {
+        self.nodes.iter().find(|(_, node)| node.uuid == uuid).map(|(id, node)| (*id, node))
+    }
+
+    /// Every model that is served, by id and version.
+    pub fn models(&self) -> &BTreeMap<ModelKey, ModelSpec> {
+        &self.models
+    }
+
+    /// The versions of one model, in the order of their names.
+    pub fn versions_of<'a>(&'a self, model: &'a ModelId) -> impl Iterator<Item = &'a ModelSpec> {
+        let first = ModelKey { id: model.clone(), version: String::new() };
+        self.models.range(first..).take_while(move |(key, _)| key.id == *model).map(|(_, spec)| spec)
+    }
+
+    /// Every replica and where its parts run.
+    pub fn replicas(&self) -> &BTreeMap<ReplicaId, Replica> {
+        &self.replicas
+    }
+
+    /// The log index applied last.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The log index of the last command that changed anything; a plan older than this is stale.
+    pub fn changed(&self) -> Epoch {
+        self.changed
+    }
+
+    /// What one node is to run, in the order of replica ids.
+    pub fn assignments(&self, node: NodeId) -> Vec<ReplicaAssignment> {
+        let assigned = |(id, replica): (&ReplicaId, &Replica), layers: LayerRange| ReplicaAssignment {
+            fence: Fence { replica: *id, generation: replica.generation },
+            epoch: self.epoch,
+            model: replica.model.id.clone(),
+            version: replica.model.version.clone(),
+            layers,
+        };
+        self.replicas
+            .iter()
+            .flat_map(|entry| entry.1.parts.iter().map(move |part| (entry, part)))
+            .filter(|(_, part)| part.node == node)
+            .map(|(entry, part)| assigned(entry, part.layers))
+            .collect()
+    }
+
+    /// The memory that replicas hold on each node; a node without any is absent.
+    pub fn committed(&self) -> BTreeMap<NodeId, Bytes> {
+        let mut committed: BTreeMap<NodeId, Bytes> = BTreeMap::new();
+        for replica in self.replicas.values() {
+            for (node, memory) in replica.memory(self.models.get(&replica.model)) {
+                let total = committed.entry(node).or_default();
+                total.0 = total.0.saturating_add(memory.0);
+            }
+        }
+        committed
+    }
+}

@@ -1,0 +1,216 @@
+//! What came of a command: an answer for the proposer, never stored in the state.
+
+use helixflow_model::{Bytes, ClusterId, Epoch, Fence, NodeId};
+use serde::{Deserialize, Serialize};
+
+use super::ModelKey;
+
+/// What applying a command gave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// The state changed as asked.
+    Applied,
+    /// The state was already as asked.
+    Unchanged,
+    /// The node is a member under this id.
+    Joined {
+        /// Its id, the same at every join of the same uuid.
+        node: NodeId,
+    },
+    /// Nothing changed.
+    Refused {
+        /// Why.
+        reason: Refusal,
+    },
+}
+
+/// Why a command was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    /// No cluster yet.
+    #[error("the cluster is not bootstrapped: bootstrap it first")]
+    NotBootstrapped,
+    /// A cluster is here already.
+    #[error("this is cluster {cluster}, bootstrapped before: join it, or use an empty data directory")]
+    AlreadyBootstrapped {
+        /// The one that is here.
+        cluster: ClusterId,
+    },
+    /// The index was applied before.
+    #[error("log index {index} is not above {applied}, which is applied already")]
+    IndexNotNewer {
+        /// The index offered.
+        index: u64,
+        /// The one applied last.
+        applied: Epoch,
+    },
+    /// A bound of the state is reached.
+    #[error("the cluster holds at most {limit} {what}: remove some first")]
+    TooMany {
+        /// Of what.
+        what: Bounded,
+        /// The bound.
+        limit: u64,
+    },
+    /// A field cannot be used.
+    #[error("the {field} cannot be used: give {}", field.wanted())]
+    InvalidField {
+        /// Which.
+        field: Field,
+    },
+    /// No such node.
+    #[error("{node} is not a member: let it join first")]
+    UnknownNode {
+        /// The node named.
+        node: NodeId,
+    },
+    /// No such model.
+    #[error("{model} is not served: add it first")]
+    UnknownModel {
+        /// The model named.
+        model: ModelKey,
+    },
+    /// The model is served under another spec.
+    #[error("{model} is served already under another description: give the new weights a new version")]
+    ModelDiffers {
+        /// The model named.
+        model: ModelKey,
+    },
+    /// The node's health changed since the judge looked.
+    #[error("the health of {node} changed at {since}: judge again")]
+    HealthChanged {
+        /// The node.
+        node: NodeId,
+        /// When it changed.
+        since: Epoch,
+    },
+    /// The state changed since the planner looked.
+    #[error("the plan is based on {based_on}, but the state changed at {changed}: plan again")]
+    PlanStale {
+        /// What the planner saw.
+        based_on: Epoch,
+        /// The last change.
+        changed: Epoch,
+    },
+    /// The replica is not there at this generation.
+    #[error("{} {} is not there: plan again", fence.replica, fence.generation)]
+    ReplicaChanged {
+        /// Replica and generation named.
+        fence: Fence,
+    },
+    /// A part would run on a lost node.
+    #[error("{node} is lost: place the replica elsewhere")]
+    NodeLost {
+        /// The node.
+        node: NodeId,
+    },
+    /// Two parts of one replica would run on one node.
+    #[error("{node} would run two parts of one replica: give it one contiguous range")]
+    NodeTwice {
+        /// The node.
+        node: NodeId,
+    },
+    /// The parts do not hold every layer exactly once, in order.
+    #[error(
+        "the parts do not follow each other from layer 0 to {layers}: {found:?} stands where {expected} begins"
+    )]
+    LayersNotCovered {
+        /// Layers of the model.
+        layers: u32,
+        /// The layer that the next part had to begin with.
+        expected: u32,
+        /// The range found there; `None` where the parts end too early.
+        found: Option<LayerRange>,
+    },
+    /// A node has too little memory left.
+    #[error("{node} has {free} free of the {needed} needed: place the replica elsewhere")]
+    NotEnoughMemory {
+        /// The node.
+        node: NodeId,
+        /// What is free.
+        free: Bytes,
+        /// What the part takes.
+        needed: Bytes,
+    },
+}
+
+/// What the state bounds the number of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Bounded {
+    /// Coordinators.
+    Coordinators,
+    /// Nodes.
+    Nodes,
+    /// Models, each version counted.
+    Models,
+    /// Replicas.
+    Replicas,
+    /// Parts of one replica.
+    Parts,
+    /// Moves in one plan.
+    Moves,
+    /// Generations of one replica.
+    Generations,
+}
+
+impl std::fmt::Display for Bounded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Coordinators => "coordinators",
+            Self::Nodes => "nodes",
+            Self::Models => "models",
+            Self::Replicas => "replicas",
+            Self::Parts => "parts of one replica",
+            Self::Moves => "moves in one plan",
+            Self::Generations => "generations of one replica",
+        })
+    }
+}
+
+/// A field of a command that has a form or a bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Field {
+    /// An address.
+    Address,
+    /// A model's version.
+    Version,
+    /// A model's number of layers.
+    Layers,
+    /// A model's longest sequence.
+    Context,
+    /// A model's hash.
+    Sha256,
+    /// A model's sources.
+    Sources,
+    /// A model's number of replicas.
+    ReplicaCount,
+}
+
+impl Field {
+    /// What would be accepted.
+    fn wanted(self) -> &'static str {
+        match self {
+            Self::Address => "host:port of at most 259 bytes",
+            Self::Version => "1 to 128 bytes",
+            Self::Layers => "1 to 1024",
+            Self::Context => "at least 1",
+            Self::Sha256 => "64 lower-case hexadecimal digits",
+            Self::Sources => "at most 16, none with a text longer than 4096 bytes",
+            Self::ReplicaCount => "at most 4096, one for each node",
+        }
+    }
+}
+
+impl std::fmt::Display for Field {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Address => "address",
+            Self::Version => "version",
+            Self::Layers => "number of layers",
+            Self::Context => "context",
+            Self::Sha256 => "SHA-256",
+            Self::Sources => "list of sources",
+            Self::ReplicaCount => "number of replicas",
+        })
+    }
+}
