@@ -111,16 +111,12 @@ pub enum Refusal {
         node: NodeId,
     },
     /// The parts do not hold every layer exactly once, in order.
-    #[error(
-        "the parts do not follow each other from layer 0 to {layers}: {found:?} stands where {expected} begins"
-    )]
+    #[error("parts must follow each other from layer 0 to {layers}; at {expected} they do not: plan again")]
     LayersNotCovered {
         /// Layers of the model.
         layers: u32,
-        /// The layer that the next part had to begin with.
+        /// The first layer that no part begins with, or goes on to.
         expected: u32,
-        /// The range found there; `None` where the parts end too early.
-        found: Option<LayerRange>,
     },
     /// A node has too little memory left.
     #[error("{node} has {free} free of the {needed} needed: place the replica elsewhere")]
