@@ -1,1 +1,16 @@
-//! The contract between processes: generated messages, conversions, Hello and CallContext.
+//! The contract between processes: generated messages, conversions to the words of `helixflow-model`, and what goes
+//! with every call: [`hello`] (is this one of us?) and [`context`] (on whose behalf?).
+
+pub mod context;
+pub mod convert;
+pub mod error;
+pub mod hello;
+
+/// Messages and services of `helixflow.v1`, generated from the .proto files.
+#[expect(missing_docs, clippy::pedantic, reason = "generated code")]
+pub mod v1 {
+    tonic::include_proto!("helixflow.v1");
+}
+
+/// The compiled .proto files, for gRPC reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
