@@ -1,0 +1,93 @@
+# Every command that builds, starts, tests or checks HelixFlow. `make` alone lists them.
+# Needs the Rust toolchain, gcc and Python 3 with pip and venv; all else is fetched into target/.
+
+# One target folder, whatever the environment says, so that every path below holds.
+export CARGO_TARGET_DIR := $(CURDIR)/target
+# RUSTFLAGS would replace the flags of .cargo/config.toml.
+unexport RUSTFLAGS
+
+TOOLS   := $(CARGO_TARGET_DIR)/tools
+DEBUG   := $(CARGO_TARGET_DIR)/debug/helixflow
+RELEASE := $(CARGO_TARGET_DIR)/release/helixflow
+
+MODEL_ID := smollm2-135m-instruct
+MODELS   := $(CARGO_TARGET_DIR)/models
+MODEL    := $(MODELS)/$(MODEL_ID).gguf
+
+VENV   := $(TOOLS)/venv
+PYTHON := $(VENV)/bin/python
+PINNED := tests/scripts/requirements.txt
+
+DENY_VERSION := 0.20.2
+DENY_ROOT    := $(TOOLS)/cargo-deny-$(DENY_VERSION)
+DENY         := $(DENY_ROOT)/bin/cargo-deny
+
+# Passed on to the program that a target starts: make up ARGS="--nodes 2".
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help up install release build model tools test bench-engine fmt lint docs audit audit-tool clean
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: release ## Build, then run a local cluster in the foreground; Ctrl-C ends it
+	@echo "The binary is $(RELEASE); make install puts it on the PATH."
+	@exec $(RELEASE) up $(ARGS)
+
+install: ## Put the binary `helixflow` into cargo's folder of programs
+	cargo install --locked --path cli
+
+release:
+	cargo build --release --locked --package helixflow
+
+# Everything that the tests run, built once: building less here would build it again with other features.
+build: ## Build everything, tests included, without optimisation
+	cargo build --workspace --all-targets --locked
+
+model: $(MODEL) ## Fetch the default model for the tests
+
+$(MODEL): | build
+	$(DEBUG) model fetch $(MODEL_ID) --to $(MODELS)
+
+tools: $(VENV)/installed ## Install the pinned Python packages that tests compare with
+
+$(VENV)/installed: $(PINNED)
+	python3 -m venv --clear $(VENV)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r $(PINNED)
+	touch $@
+
+test: export HELIXFLOW_TEST_MODEL := $(MODEL)
+test: export HELIXFLOW_TEST_PYTHON := $(PYTHON)
+test: build model tools ## Install what the tests need and run them all
+	cargo test --workspace --locked --no-fail-fast
+
+bench-engine: release model tools ## Measure the engine beside llama.cpp; the table also goes to target/bench/engine.json
+	HELIXFLOW_BENCH_PYTHON=$(PYTHON) $(RELEASE) bench engine --model $(MODEL) $(ARGS)
+
+fmt: ## Format every source file
+	cargo fmt --all
+
+lint: ## Run clippy with warnings denied
+	cargo clippy --workspace --all-targets --locked -- --deny warnings
+
+docs: ## Build the documentation with warnings denied
+	RUSTDOCFLAGS="--cfg tokio_unstable --deny warnings" cargo doc --workspace --no-deps --locked
+
+audit: $(DENY) ## Check the dependencies: bans, licences, sources, and advisories where the network permits
+	cargo fetch --locked
+	$(DENY) --offline check --hide-inclusion-graph bans licenses sources
+	@if $(DENY) fetch db; then $(DENY) --offline check advisories; \
+	else echo "NOT CHECKED: security advisories, because their database cannot be fetched from here"; fi
+
+audit-tool: $(DENY)
+
+# Unoptimised, because it builds once and runs for two seconds.
+$(DENY):
+	CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR=$(TOOLS)/cargo-deny-build \
+	    cargo install cargo-deny --version $(DENY_VERSION) --locked --debug --root $(DENY_ROOT)
+	rm -rf $(TOOLS)/cargo-deny-build
+
+clean: ## Remove all that was built, fetched or installed under target/
+	rm -rf $(CARGO_TARGET_DIR)
