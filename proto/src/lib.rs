@@ -7,7 +7,12 @@ pub mod error;
 pub mod hello;
 
 /// Messages and services of `helixflow.v1`, generated from the .proto files.
-#[expect(missing_docs, clippy::allow_attributes_without_reason, reason = "generated code")]
+#[expect(
+    missing_docs,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    reason = "generated code"
+)]
 pub mod v1 {
     tonic::include_proto!("helixflow.v1");
 }
