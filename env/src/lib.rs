@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub use clock::{ManualClock, SystemClock, WallClock};
 pub use disk::Disk;
 pub use net::Network;
-pub use random::{OsRandom, Randomness, SeededRandom, name};
+pub use random::{OsRandom, Randomness, SeededRandom};
 
 /// Everything that a process takes from outside. Cloned freely: all clones share one world.
 #[derive(Clone, Debug)]

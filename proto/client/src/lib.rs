@@ -1,1 +1,14 @@
 //! What a Rust program uses to call the service.
+//!
+//! Any coordinator serves any call, so a [`Client`] knows several and turns to the next when one does not answer. A call
+//! is tried again only while nothing of its answer has been read, and only when the error says that it may be.
+
+mod cluster;
+mod endpoints;
+mod error;
+mod inference;
+mod retry;
+
+pub use endpoints::{Client, ClientOptions};
+pub use error::ClientError;
+pub use inference::TokenStream;

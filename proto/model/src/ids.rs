@@ -130,6 +130,19 @@ name!(
     StreamId, "stream id"
 );
 
+macro_rules! drawn {
+    ($($name:ident),*) => {$(
+        impl $name {
+            /// A fresh one from 64 random bits.
+            pub fn drawn(bits: u64) -> Self {
+                Self(format!("{bits:016x}"))
+            }
+        }
+    )*};
+}
+
+drawn!(ClusterId, RequestId, StreamId);
+
 impl Default for TenantId {
     fn default() -> Self {
         Self("anonymous".to_owned())

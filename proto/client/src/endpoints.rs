@@ -1,0 +1,102 @@
+//! The coordinators that a client knows, and the loop that turns from one to the next.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use helixflow_env::{Env, net::Connector};
+use helixflow_model::RequestId;
+use helixflow_proto::context::{CallContext, attach};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
+
+use crate::error::ClientError;
+use crate::retry::{Next, after};
+
+/// How long to wait for a connection: a coordinator that is up answers within a round trip.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Connections are probed this often while a call waits, so that a dead peer is noticed.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// How long a probe may take.
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How calls are made.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ClientOptions {
+    /// How long a call may take in all; a stream, until its last token. None waits for as long as it goes on.
+    pub timeout: Option<Duration>,
+}
+
+/// A client of one cluster. Clones share its connections.
+#[derive(Clone, Debug)]
+pub struct Client {
+    coordinators: Arc<[Coordinator]>,
+    /// The one that answered last: where the next call begins.
+    preferred: Arc<AtomicUsize>,
+    options: ClientOptions,
+    env: Env,
+}
+
+#[derive(Clone, Debug)]
+struct Coordinator {
+    address: String,
+    channel: Channel,
+}
+
+impl Client {
+    /// Knows the coordinators at these `host:port` addresses; connects when first needed.
+    pub fn new(env: &Env, addresses: &[String], options: ClientOptions) -> Result<Self, ClientError> {
+        if addresses.is_empty() {
+            return Err(ClientError::NoEndpoint);
+        }
+        let coordinators: Result<Arc<[_]>, _> =
+            addresses.iter().map(|address| coordinator(env, address)).collect();
+        Ok(Self { coordinators: coordinators?, preferred: Arc::default(), options, env: env.clone() })
+    }
+
+    /// Makes a call at the preferred coordinator, then at the others, as [`after`] decides.
+    pub(crate) async fn call<T, R, F>(&self, message: T, call: F) -> Result<(R, String), ClientError>
+    where
+        T: Clone,
+        F: AsyncFn(Channel, Request<T>) -> Result<tonic::Response<R>, Status>,
+    {
+        let context = self.context();
+        let mut attempts = 0;
+        loop {
+            let index = self.preferred.load(Ordering::Relaxed) % self.coordinators.len();
+            let Coordinator { address, channel } = self.coordinators[index].clone();
+            let mut request = Request::new(message.clone());
+            attach(&context, request.metadata_mut());
+            attempts += 1;
+            let status = match call(channel, request).await {
+                Ok(response) => return Ok((response.into_inner(), address)),
+                Err(status) => status,
+            };
+            let Next::Retry(wait) = after(&status, attempts, self.coordinators.len() as u32) else {
+                return Err(ClientError::Call { status: Box::new(status), endpoint: address, attempts });
+            };
+            tracing::debug!(%address, %status, ?wait, "turning to the next coordinator");
+            let _ = self.preferred.compare_exchange(index, index + 1, Ordering::Relaxed, Ordering::Relaxed);
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    fn context(&self) -> CallContext {
+        let drawn = helixflow_env::name(self.env.random.as_ref());
+        let id =
+            RequestId::new(drawn).unwrap_or_else(|_| unreachable!("sixteen hexadecimal digits are a name"));
+        let mut context = CallContext::new(id);
+        context.deadline = self.options.timeout.map(|timeout| tokio::time::Instant::now() + timeout);
+        context
+    }
+}
+
+fn coordinator(env: &Env, address: &str) -> Result<Coordinator, ClientError> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))
+        .map_err(|source| ClientError::BadEndpoint { address: address.to_owned(), source })?
+        .connect_timeout(CONNECT_TIMEOUT)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
+    let channel = endpoint.connect_with_connector_lazy(Connector(Arc::clone(&env.network)));
+    Ok(Coordinator { address: address.to_owned(), channel })
+}

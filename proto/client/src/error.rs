@@ -1,0 +1,59 @@
+//! What can go wrong, and what to do next.
+
+use tonic::{Code, Status};
+
+/// A call that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// No coordinator's address was given.
+    #[error("no endpoint was given: name at least one coordinator as host:port")]
+    NoEndpoint,
+    /// An address that is none.
+    #[error("{address:?} is not host:port")]
+    BadEndpoint {
+        /// What was given.
+        address: String,
+        /// Why it is no address.
+        #[source]
+        source: tonic::transport::Error,
+    },
+    /// The service answered with an error, or none of the coordinators answered.
+    #[error("{}", explain(.status, .endpoint, *.attempts))]
+    Call {
+        /// The last answer.
+        status: Box<Status>,
+        /// Who gave it.
+        endpoint: String,
+        /// How often the call was tried.
+        attempts: u32,
+    },
+    /// The stream ended before the service said that it was complete.
+    #[error("the stream from {endpoint} ended early; send the request again")]
+    Truncated {
+        /// Who sent it.
+        endpoint: String,
+    },
+}
+
+impl ClientError {
+    /// The status that the service answered with.
+    pub fn status(&self) -> Option<&Status> {
+        match self {
+            Self::Call { status, .. } => Some(status),
+            _ => None,
+        }
+    }
+}
+
+/// The service's own message where there is one; a hint where the transport gave up.
+fn explain(status: &Status, endpoint: &str, attempts: u32) -> String {
+    let told = helixflow_proto::error::Reason::of(status).is_some();
+    let times = if attempts == 1 { String::new() } else { format!(" after {attempts} attempts") };
+    match status.code() {
+        Code::Unavailable if !told => {
+            format!("no coordinator answers at {endpoint}{times}: is the cluster up? ({})", status.message())
+        }
+        Code::DeadlineExceeded if !told => format!("{endpoint} did not answer in time{times}"),
+        _ => format!("{}{times}", status.message()),
+    }
+}

@@ -1,0 +1,63 @@
+//! When a call may be tried again: a pure decision.
+
+use std::time::Duration;
+
+use helixflow_proto::error::Reason;
+use tonic::{Code, Status};
+
+/// Rounds over all coordinators before a call fails: enough to outlast an election.
+const ROUNDS: u32 = 4;
+/// The wait after the first full round; it doubles with each.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+
+/// What to do after a failed attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Ask the next coordinator after this wait.
+    Retry(Duration),
+    /// Tell the caller.
+    GiveUp,
+}
+
+/// Decides from the answer, the number of attempts so far (at least 1) and the number of coordinators.
+pub(crate) fn after(status: &Status, attempts: u32, endpoints: u32) -> Next {
+    // A coordinator that is down says nothing; one that has no quorum says so, and another may have one.
+    let silent = status.code() == Code::Unavailable && Reason::of(status).is_none();
+    let passing =
+        ["NO_QUORUM", "DRAINING"].iter().any(|reason| Reason::of(status).as_deref() == Some(reason));
+    if !(silent || passing) || attempts >= ROUNDS.saturating_mul(endpoints) {
+        return Next::GiveUp;
+    }
+    if !attempts.is_multiple_of(endpoints) {
+        return Next::Retry(Duration::ZERO);
+    }
+    let round = attempts / endpoints;
+    Next::Retry(FIRST_WAIT * 2u32.saturating_pow(round - 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use helixflow_proto::error::status;
+
+    use super::*;
+
+    #[test]
+    fn a_silent_coordinator_sends_the_call_to_the_next_and_each_round_waits_longer() {
+        let silent = Status::unavailable("connection refused");
+        let waits: Vec<Next> = (1..=6).map(|attempts| after(&silent, attempts, 3)).collect();
+        let (now, first, second) = (Duration::ZERO, FIRST_WAIT, FIRST_WAIT * 2);
+        let expected = [now, now, first, now, now, second].map(Next::Retry);
+        assert_eq!(waits, expected);
+        assert_eq!(after(&silent, 12, 3), Next::GiveUp);
+    }
+
+    #[test]
+    fn what_another_coordinator_would_answer_alike_is_not_asked_again() {
+        for reason in
+            [Reason::UnknownModel, Reason::InvalidParameter, Reason::QueueFull, Reason::OutcomeUnknown]
+        {
+            assert_eq!(after(&status(reason, "no"), 1, 3), Next::GiveUp, "{reason:?}");
+        }
+        assert_eq!(after(&status(Reason::NoQuorum, "no"), 1, 3), Next::Retry(Duration::ZERO));
+    }
+}
