@@ -82,10 +82,7 @@ impl Client {
     }
 
     fn context(&self) -> CallContext {
-        let drawn = helixflow_env::name(self.env.random.as_ref());
-        let id =
-            RequestId::new(drawn).unwrap_or_else(|_| unreachable!("sixteen hexadecimal digits are a name"));
-        let mut context = CallContext::new(id);
+        let mut context = CallContext::new(RequestId::drawn(self.env.random.next_u64()));
         context.deadline = self.options.timeout.map(|timeout| tokio::time::Instant::now() + timeout);
         context
     }
