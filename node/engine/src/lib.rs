@@ -4,3 +4,9 @@
 //! accounting. Below it: how layers are computed. Nothing here knows text, gRPC or the cluster.
 
 pub mod compute;
+mod engine;
+pub mod kv;
+pub mod sampling;
+pub mod schedule;
+
+pub use engine::{Engine, EngineOptions, Progress, RequestHandle, Sink, StartError, SubmitError};
