@@ -5,4 +5,6 @@
 //! does IO, reads a clock or draws a number: indexes, ages and random numbers come in as arguments, so the same
 //! arguments give the same decision on every coordinator and in every simulation.
 
+pub mod check;
+pub mod failover;
 pub mod state;

@@ -30,7 +30,7 @@ pub enum Command {
         coordinator: Coordinator,
     },
     /// A node asks to be a member. The same uuid gets the same id for ever; a changed address or capacity is
-    /// taken over, and a node that was lost is live again.
+    /// taken over. A node that was lost stays so until its reports show that it is back.
     JoinNode {
         /// Drawn once by the node and kept on its disk.
         uuid: NodeUuid,

@@ -54,16 +54,11 @@ impl ClusterState {
         let Some(id) = self.node_by_uuid(uuid).map(|(id, _)| id) else {
             return self.admit_node(uuid, region, advertise, capacity);
         };
-        let epoch = self.epoch;
         if let Some(node) = self.nodes.get_mut(&id) {
             let before = node.clone();
             node.region = region;
             node.advertise = advertise;
             node.capacity = capacity;
-            if node.health != NodeHealth::Live {
-                node.health = NodeHealth::Live;
-                node.health_since = epoch;
-            }
             if *node != before {
                 self.note_change();
                 self.end_what_no_longer_fits(id, capacity);

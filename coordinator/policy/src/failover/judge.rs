@@ -1,0 +1,64 @@
+//! The judgement itself: from leases to changes of health.
+
+use std::{cmp::Reverse, time::Duration};
+
+use helixflow_model::{Epoch, NodeId};
+
+use super::{LeaseTerms, Leases};
+use crate::state::{ClusterState, Command, NodeHealth};
+
+/// A change of health that the leases call for.
+struct Change {
+    node: NodeId,
+    health: NodeHealth,
+    expected: Epoch,
+}
+
+/// The changes of health to propose now: returns first, then losses, the longest silence first.
+///
+/// A node is lost once it was silent for the lease while the judge listened for as long; it is live again once it
+/// reported steadily. When nobody at all is heard, the judge doubts itself and waits longer. At most
+/// [`LeaseTerms::changes_a_round`] come at once; the rest comes with the next round.
+pub fn judge(state: &ClusterState, leases: &Leases, terms: &LeaseTerms) -> Vec<Command> {
+    let mut changes = returned(state, leases, terms);
+    changes.extend(lost(state, leases, terms));
+    changes.truncate(terms.changes_a_round);
+    changes
+        .into_iter()
+        .map(|Change { node, health, expected }| Command::SetNodeHealth { node, health, expected })
+        .collect()
+}
+
+fn returned(state: &ClusterState, leases: &Leases, terms: &LeaseTerms) -> Vec<Change> {
+    let back = |node: NodeId| {
+        leases
+            .nodes
+            .get(&node)
+            .is_some_and(|lease| lease.silent < terms.lease && lease.steady >= terms.steady)
+    };
+    with_health(state, NodeHealth::Lost)
+        .filter(|(node, _)| back(*node))
+        .map(|(node, expected)| Change { node, health: NodeHealth::Live, expected })
+        .collect()
+}
+
+fn lost(state: &ClusterState, leases: &Leases, terms: &LeaseTerms) -> Vec<Change> {
+    let patience = if leases.live(terms).is_empty() { terms.self_doubt } else { terms.lease };
+    let mut silent: Vec<(Reverse<Duration>, NodeId, Epoch)> = with_health(state, NodeHealth::Live)
+        .map(|(node, since)| (Reverse(leases.silence(node).min(leases.tenure)), node, since))
+        .filter(|(silence, ..)| silence.0 >= patience)
+        .collect();
+    silent.sort_unstable();
+    silent
+        .into_iter()
+        .map(|(_, node, expected)| Change { node, health: NodeHealth::Lost, expected })
+        .collect()
+}
+
+fn with_health(state: &ClusterState, health: NodeHealth) -> impl Iterator<Item = (NodeId, Epoch)> {
+    state
+        .nodes()
+        .iter()
+        .filter(move |(_, node)| node.health == health)
+        .map(|(id, node)| (*id, node.health_since))
+}

@@ -1,0 +1,6 @@
+//! The decisions of the cluster, tested through the crate's public door: one file for each module.
+#![cfg(test)]
+
+mod apply;
+mod judge;
+mod support;

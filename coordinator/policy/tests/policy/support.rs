@@ -1,0 +1,173 @@
+//! Words for the tests: a small cluster, models, and random commands over few ids, so that they meet.
+
+use helixflow_model::{
+    Architecture, Bytes, ClusterId, CoordinatorId, Epoch, Fence, Generation, Incarnation, LayerRange,
+    ModelId, ModelSpec, NodeId, Region, ReplicaId,
+};
+use helixflow_policy::state::{
+    Capacity, ClusterState, Command, Coordinator, Move, MoveReason, NodeHealth, NodeUuid, Outcome, Part,
+};
+use proptest::prelude::*;
+
+/// Few of everything, so that random commands meet the same nodes, models and replicas.
+const FEW: u64 = 6;
+
+pub(crate) fn region(name: &str) -> Region {
+    Region::new(name).unwrap()
+}
+
+pub(crate) fn model(name: &str) -> ModelId {
+    ModelId::new(name).unwrap()
+}
+
+pub(crate) fn spec(name: &str, memory: u64, replicas: u32) -> ModelSpec {
+    ModelSpec {
+        id: model(name),
+        version: "1".to_owned(),
+        architecture: Architecture::Llama,
+        layers: 4,
+        context: 2048,
+        memory: Bytes(memory),
+        sha256: "0123456789abcdef".repeat(4),
+        size: Bytes(memory),
+        sources: Vec::new(),
+        replicas,
+    }
+}
+
+pub(crate) fn join(uuid: u128, in_region: &str, memory: u64) -> Command {
+    Command::JoinNode {
+        uuid: NodeUuid(uuid),
+        region: region(in_region),
+        advertise: format!("127.0.0.1:{}", 9000 + uuid),
+        capacity: Capacity { boards: 1, memory: Bytes(memory) },
+    }
+}
+
+pub(crate) fn bootstrap() -> Command {
+    Command::Bootstrap { cluster: ClusterId::new("c1").unwrap(), incarnation: Incarnation(1) }
+}
+
+/// Applies at the next index.
+pub(crate) fn apply(state: &mut ClusterState, command: Command) -> Outcome {
+    state.apply(state.epoch().0 + 1, command)
+}
+
+/// A bootstrapped cluster with nodes of this region and memory; their ids count from 1.
+pub(crate) fn cluster(nodes: &[(&str, u64)]) -> ClusterState {
+    let mut state = ClusterState::default();
+    apply(&mut state, bootstrap());
+    for (uuid, (in_region, memory)) in (1..).zip(nodes) {
+        apply(&mut state, join(uuid, in_region, *memory));
+    }
+    state
+}
+
+pub(crate) fn whole(node: u64) -> Vec<Part> {
+    vec![Part { node: NodeId(node), layers: LayerRange { first: 0, end: 4 } }]
+}
+
+pub(crate) fn place(name: &str, parts: Vec<Part>) -> Move {
+    Move::PlaceReplica {
+        model: model(name),
+        version: "1".to_owned(),
+        parts,
+        reason: MoveReason::BelowTarget { target: 1 },
+    }
+}
+
+/// Applies one move to what is there now.
+pub(crate) fn apply_move(state: &mut ClusterState, step: Move) -> Outcome {
+    let based_on = state.epoch();
+    apply(state, Command::ApplyPlan { based_on, moves: vec![step] })
+}
+
+pub(crate) fn set_health(state: &mut ClusterState, node: u64, health: NodeHealth) -> Outcome {
+    let expected = state.nodes()[&NodeId(node)].health_since;
+    apply(state, Command::SetNodeHealth { node: NodeId(node), health, expected })
+}
+
+pub(crate) fn any_model_name() -> impl Strategy<Value = String> {
+    (0..4_u8).prop_map(|n| format!("model-{n}"))
+}
+
+fn any_region() -> impl Strategy<Value = Region> {
+    (0..3_u8).prop_map(|n| region(&format!("region-{n}")))
+}
+
+fn any_address() -> impl Strategy<Value = String> {
+    prop_oneof![9 => (1..60_000_u16).prop_map(|port| format!("host:{port}")), 1 => Just("nowhere".to_owned())]
+}
+
+fn any_health() -> impl Strategy<Value = NodeHealth> {
+    prop_oneof![Just(NodeHealth::Live), Just(NodeHealth::Lost)]
+}
+
+fn any_parts() -> impl Strategy<Value = Vec<Part>> {
+    let split = (0..=FEW, 0..=FEW, 0..6_u32).prop_map(|(first, second, at)| {
+        vec![
+            Part { node: NodeId(first), layers: LayerRange { first: 0, end: at } },
+            Part { node: NodeId(second), layers: LayerRange { first: at, end: 4 } },
+        ]
+    });
+    prop_oneof![4 => (0..=FEW).prop_map(whole), 1 => split]
+}
+
+fn any_fence() -> impl Strategy<Value = Fence> {
+    (0..2 * FEW, 0..4_u64).prop_map(|(replica, generation)| Fence {
+        replica: ReplicaId(replica),
+        generation: Generation(generation),
+    })
+}
+
+fn any_move() -> impl Strategy<Value = Move> {
+    let reason = MoveReason::BelowTarget { target: 1 };
+    prop_oneof![
+        3 => (any_model_name(), any_parts()).prop_map(|(name, parts)| place(&name, parts)),
+        1 => any_fence().prop_map(move |fence| Move::RemoveReplica { fence, reason }),
+        2 => (any_fence(), any_parts()).prop_map(move |(fence, parts)| Move::MoveReplica { fence, parts, reason }),
+    ]
+}
+
+/// Any command, most of them near enough to fit.
+pub(crate) fn any_command() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        1 => Just(bootstrap()),
+        1 => (0..3_u64, any_region(), any_address()).prop_map(|(id, region, grpc)| Command::RegisterCoordinator {
+            id: CoordinatorId(id),
+            coordinator: Coordinator { region, raft: grpc.clone(), grpc },
+        }),
+        4 => (0..FEW, any_region(), any_address(), 0..40_u64).prop_map(|(uuid, region, advertise, memory)| {
+            Command::JoinNode {
+                uuid: NodeUuid(u128::from(uuid)),
+                region,
+                advertise,
+                capacity: Capacity { boards: 1, memory: Bytes(memory) },
+            }
+        }),
+        2 => (0..=FEW, any_health(), 0..60_u64).prop_map(|(node, health, expected)| Command::SetNodeHealth {
+            node: NodeId(node),
+            health,
+            expected: Epoch(expected),
+        }),
+        3 => (any_model_name(), 0..20_u64, 0..5_u32)
+            .prop_map(|(name, memory, replicas)| Command::AddModel { spec: spec(&name, memory, replicas) }),
+        1 => (any_model_name(), 0..6_u32).prop_map(|(name, replicas)| Command::ScaleModel {
+            model: model(&name),
+            version: "1".to_owned(),
+            replicas,
+        }),
+        1 => any_model_name()
+            .prop_map(|name| Command::RemoveModel { model: model(&name), version: "1".to_owned() }),
+        6 => (0..200_u64, prop::collection::vec(any_move(), 0..4))
+            .prop_map(|(based_on, moves)| Command::ApplyPlan { based_on: Epoch(based_on), moves }),
+    ]
+}
+
+/// A log of commands that begins with the bootstrap.
+pub(crate) fn any_log(longest: usize) -> impl Strategy<Value = Vec<Command>> {
+    prop::collection::vec(any_command(), 0..longest).prop_map(|mut log| {
+        log.insert(0, bootstrap());
+        log
+    })
+}
