@@ -7,4 +7,5 @@
 
 pub mod check;
 pub mod failover;
+pub mod placement;
 pub mod state;

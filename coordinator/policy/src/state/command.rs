@@ -132,6 +132,31 @@ impl Move {
     }
 }
 
+impl fmt::Display for Move {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PlaceReplica { model, version, parts, .. } => {
+                write!(f, "place {model} version {version} on ")?;
+                write_nodes(f, parts)?;
+            }
+            Self::RemoveReplica { fence, .. } => write!(f, "remove {}", fence.replica)?,
+            Self::MoveReplica { fence, parts, .. } => {
+                write!(f, "move {} to ", fence.replica)?;
+                write_nodes(f, parts)?;
+            }
+        }
+        write!(f, ": {}", self.reason())
+    }
+}
+
+fn write_nodes(f: &mut fmt::Formatter<'_>, parts: &[Part]) -> fmt::Result {
+    for (index, part) in parts.iter().enumerate() {
+        let comma = if index == 0 { "" } else { ", " };
+        write!(f, "{comma}{}", part.node)?;
+    }
+    Ok(())
+}
+
 /// Why a move is made, for the operator who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MoveReason {

@@ -15,7 +15,8 @@ use super::{
 
 impl ClusterState {
     pub(super) fn apply_plan(&mut self, based_on: Epoch, moves: Vec<Move>) -> Result<Outcome, Refusal> {
-        if based_on < self.changed {
+        let seen = self.changed..self.epoch;
+        if !seen.contains(&based_on) {
             return Err(Refusal::PlanStale { based_on, changed: self.changed });
         }
         if moves.len() > MAX_MOVES {

@@ -1,7 +1,7 @@
 //! The replicated state through its one door, `apply`: what is accepted, what is refused, what always holds.
 
 use crate::support::{
-    any_log, apply, apply_move, bootstrap, cluster, join, model, place, set_health, spec, whole,
+    any_log, apply, apply_move, bootstrap, cluster, fitted, join, model, place, set_health, spec, whole,
 };
 use helixflow_model::{Bytes, Epoch, Fence, Generation, LayerRange, NodeId, ReplicaId};
 use helixflow_policy::{
@@ -24,20 +24,6 @@ fn round_trip<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) -> T
     let config = bincode::config::standard();
     let bytes = bincode::serde::encode_to_vec(value, config).unwrap();
     bincode::serde::decode_from_slice(&bytes, config).unwrap().0
-}
-
-/// A state that proposers would find: `based_on` and `expected` are made to fit where they can.
-fn fitted(state: &ClusterState, command: Command) -> Command {
-    match command {
-        Command::ApplyPlan { based_on, moves } => {
-            Command::ApplyPlan { based_on: based_on.max(Epoch(state.epoch().0 * (based_on.0 % 3))), moves }
-        }
-        Command::SetNodeHealth { node, health, expected } => {
-            let since = state.nodes().get(&node).map_or(expected, |known| known.health_since);
-            Command::SetNodeHealth { node, health, expected: since }
-        }
-        other => other,
-    }
 }
 
 proptest! {
@@ -236,12 +222,14 @@ fn a_plan_is_made_whole_or_not_at_all() {
 }
 
 #[test]
-fn a_plan_from_before_the_last_change_is_refused() {
+fn a_plan_from_before_the_last_change_or_from_the_future_is_refused() {
     let mut state = cluster(&[("a", 10)]);
     let based_on = state.epoch();
     apply(&mut state, Command::AddModel { spec: spec("m", 6, 2) });
-    let late = Command::ApplyPlan { based_on, moves: vec![place("m", whole(1))] };
-    assert!(matches!(refused(apply(&mut state, late)), Refusal::PlanStale { .. }));
+    for wrong in [based_on, Epoch(state.epoch().0 + 1)] {
+        let planned = Command::ApplyPlan { based_on: wrong, moves: vec![place("m", whole(1))] };
+        assert!(matches!(refused(apply(&mut state, planned)), Refusal::PlanStale { .. }));
+    }
 }
 
 #[test]

@@ -3,4 +3,5 @@
 
 mod apply;
 mod judge;
+mod plan;
 mod support;

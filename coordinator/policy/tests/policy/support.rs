@@ -171,3 +171,17 @@ pub(crate) fn any_log(longest: usize) -> impl Strategy<Value = Vec<Command>> {
         log
     })
 }
+
+/// The command as a proposer with current knowledge would send it: `expected` fits, `based_on` most of the time.
+pub(crate) fn fitted(state: &ClusterState, command: Command) -> Command {
+    match command {
+        Command::ApplyPlan { based_on, moves } if based_on.0 % 4 > 0 => {
+            Command::ApplyPlan { based_on: state.epoch(), moves }
+        }
+        Command::SetNodeHealth { node, health, expected } => {
+            let since = state.nodes().get(&node).map_or(expected, |known| known.health_since);
+            Command::SetNodeHealth { node, health, expected: since }
+        }
+        other => other,
+    }
+}
