@@ -102,12 +102,12 @@ impl Inbox {
         orders
     }
 
-    /// Tells what a step has done and left.
-    pub(super) fn publish(&self, load: LoadReport, steps: u64, tokens: u64) {
+    /// Tells how busy the scheduler is, and what has been done since the last time.
+    pub(super) fn publish(&self, load: LoadReport, done: Progress) {
         let mut state = self.state.lock();
         state.load = load;
-        state.progress.steps += steps;
-        state.progress.tokens += tokens;
+        state.progress.steps += done.steps;
+        state.progress.tokens += done.tokens;
     }
 
     /// Refuses whatever comes from now on. Returns the orders that were not taken.

@@ -8,9 +8,9 @@ use std::time::Instant;
 
 use helixflow_model::LoadReport;
 
-use super::Sink;
 use super::inbox::{Inbox, Orders, Submission};
 use super::rate::Rate;
+use super::{Progress, Sink};
 use crate::compute::Compute;
 use crate::schedule::{Event, Failure, RequestNumber, Scheduler, StepError, Verdict};
 
@@ -97,24 +97,30 @@ impl Worker {
 
     fn step(&mut self) -> Result<(), StepError> {
         let sinks = &mut self.sinks;
-        let began = now();
-        let stepped = self.scheduler.step(&mut *self.compute, &mut |number, event| {
+        let mut deliver = |number, event| {
             let over = matches!(event, Event::End { .. } | Event::Failed(_));
-            let verdict = sinks.get_mut(&number).map_or(Verdict::Gone, |sink| sink.emit(event));
+            let verdict =
+                sinks.get_mut(&number).map_or(Verdict::Gone, |sink: &mut Box<dyn Sink>| sink.emit(event));
             if over || verdict == Verdict::Gone {
                 sinks.remove(&number);
             }
             verdict
-        })?;
+        };
+        let began = now();
+        self.scheduler.admit(&mut deliver);
+        // The queue has room again: told before the step, which may take long.
+        self.inbox.publish(load(&self.scheduler, &self.rate), Progress::default());
+        let stepped = self.scheduler.step(&mut *self.compute, &mut deliver)?;
         let tokens = stepped.tokens as u64;
         self.rate.observe(tokens, now().duration_since(began));
-        let load = LoadReport {
-            millitokens_per_second: self.rate.millitokens_per_second(),
-            ..self.scheduler.load()
-        };
-        self.inbox.publish(load, u64::from(stepped.rows > 0), tokens);
+        let progress = Progress { steps: u64::from(stepped.rows > 0), tokens };
+        self.inbox.publish(load(&self.scheduler, &self.rate), progress);
         Ok(())
     }
+}
+
+fn load(scheduler: &Scheduler, rate: &Rate) -> LoadReport {
+    LoadReport { millitokens_per_second: rate.millitokens_per_second(), ..scheduler.load() }
 }
 
 #[expect(clippy::disallowed_methods, reason = "engine threads stand outside the simulation")]

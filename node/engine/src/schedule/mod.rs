@@ -1,7 +1,8 @@
 //! Which rows run now: continuous batching over one [`crate::compute::Compute`].
 //!
-//! A [`Scheduler`] is a state machine without threads, clocks or randomness: requests go in, [`Scheduler::step`] runs
-//! one batch and hands the events out. Requests join and leave at every step.
+//! A [`Scheduler`] is a state machine without threads, clocks or randomness: requests go in,
+//! [`Scheduler::admit`] lets them join the batch, [`Scheduler::step`] runs one batch and hands the events out. Requests
+//! join and leave at every step.
 //!
 //! - **Memory is reserved up front.** A sequence is admitted once the pages for its prompt and its largest possible
 //!   answer are free; until then it waits. So whatever runs can finish, and no running stream is thrown out or falls

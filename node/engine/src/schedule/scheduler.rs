@@ -147,9 +147,8 @@ impl Scheduler {
         }
     }
 
-    /// Admits what fits, runs one batch, and delivers what came of it.
+    /// Runs one batch of what was admitted, and delivers what came of it.
     pub fn step(&mut self, compute: &mut dyn Compute, deliver: Deliver<'_>) -> Result<Stepped, StepError> {
-        self.admit(deliver);
         let pending: Vec<(Place, usize)> =
             self.running.iter().map(|(&place, running)| (place, running.pending())).collect();
         let spans = plan(&pending, self.budget);
@@ -161,7 +160,10 @@ impl Scheduler {
         Ok(Stepped { rows: spans.iter().map(|span| span.rows).sum(), tokens })
     }
 
-    fn admit(&mut self, deliver: Deliver<'_>) {
+    /// Moves what fits from the queue into the batch; to be called before each step.
+    ///
+    /// A continued choice that had all of its tokens already ends here.
+    pub fn admit(&mut self, deliver: Deliver<'_>) {
         let places: Vec<Place> = self.waiting.keys().copied().collect();
         for place in places {
             if self.is_over(place) {

@@ -1,0 +1,15 @@
+//! What the scheduling half promises, shown on a toy model through the public door.
+//!
+//! The toy's logits are a function of a sequence's own tokens, read back from the very pages that the batch names: a
+//! page given to two, or a position written elsewhere, shows at once. The oracle computes the same streams without
+//! scheduler, batch or pages.
+
+mod bench;
+mod endings;
+mod exactness;
+mod fairness;
+mod memory;
+mod oracle;
+mod storms;
+mod thread;
+mod toy;
