@@ -2,6 +2,7 @@
 //!
 //! Weights and the Raft log have stores of their own. Calls block: they are short, and made at start or on rare changes.
 
+mod log_file;
 mod memory;
 mod real;
 
@@ -9,6 +10,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use log_file::{append, tail};
 pub use memory::MemoryDisk;
 pub use real::RealDisk;
 
