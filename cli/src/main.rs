@@ -7,6 +7,7 @@ mod chat;
 mod completion;
 mod data_dir;
 mod endpoint;
+mod fetch_bar;
 mod generate;
 mod model;
 mod run;

@@ -6,7 +6,7 @@ use helixflow_model::ModelSpec;
 use helixflow_node::weights::{self, Catalogue, FetchSettings, Progress};
 use tokio::sync::watch;
 
-use super::progress::FetchBar;
+use crate::fetch_bar::FetchBar;
 
 /// Where all nodes of a local cluster find their weights.
 pub(crate) fn weights_dir(data_dir: &Path) -> PathBuf {
@@ -15,20 +15,9 @@ pub(crate) fn weights_dir(data_dir: &Path) -> PathBuf {
 
 /// Finds or fetches the model, with a progress bar.
 pub(crate) async fn obtain(wanted: Option<&str>, data_dir: &Path, replicas: u32) -> anyhow::Result<ModelSpec> {
-    let (progress, mut latest) = watch::channel(Progress::default());
+    let (progress, latest) = watch::channel(Progress::default());
     let bar = FetchBar::new(wanted.unwrap_or("model"));
-    let show = async {
-        while latest.changed().await.is_ok() {
-            bar.show(*latest.borrow_and_update());
-        }
-        std::future::pending::<()>().await;
-    };
-    let result = tokio::select! {
-        model = find_and_fetch(wanted, data_dir, replicas, &progress) => model,
-        () = show => unreachable!("showing progress never ends"),
-    };
-    bar.finish();
-    result
+    bar.follow(latest, find_and_fetch(wanted, data_dir, replicas, &progress)).await
 }
 
 async fn find_and_fetch(
