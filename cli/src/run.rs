@@ -1,6 +1,6 @@
 //! `helixflow coordinator run` and `helixflow node run`: the daemons.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -41,7 +41,7 @@ pub(crate) fn coordinator(command: CoordinatorCommand, verbose: u8) -> anyhow::R
     let CoordinatorCommand::Run(args) = command;
     die_with(args.parent)?;
     let env = Env::real();
-    let config = CoordinatorConfig::parse(&read(&env, &args.config)?).with_context(|| args.config.display().to_string())?;
+    let config = CoordinatorConfig::load(env.disk.as_ref(), &args.config)?;
     let runtime = runtime()?;
     let _inside = runtime.enter();
     let telemetry = telemetry::daemon("coordinator", verbose, config.otlp_endpoint.as_deref())?;
@@ -53,17 +53,12 @@ pub(crate) fn node(command: NodeCommand, verbose: u8) -> anyhow::Result<ExitCode
     let NodeCommand::Run(args) = command;
     die_with(args.parent)?;
     let env = Env::real();
-    let config = NodeConfig::parse(&read(&env, &args.config)?).with_context(|| args.config.display().to_string())?;
+    let config = NodeConfig::load(env.disk.as_ref(), &args.config)?;
     let runtime = runtime()?;
     let _inside = runtime.enter();
     let telemetry = telemetry::daemon("node", verbose, config.otlp_endpoint.as_deref())?;
     runtime.block_on(helixflow_node::run(config, env, telemetry.metrics.clone(), told_to_end()))?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn read(env: &Env, path: &Path) -> anyhow::Result<String> {
-    let bytes = env.disk.read(path).with_context(|| format!("reading the configuration {}", path.display()))?;
-    String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8 text", path.display()))
 }
 
 fn runtime() -> anyhow::Result<Runtime> {
