@@ -8,4 +8,5 @@
 pub mod check;
 pub mod failover;
 pub mod placement;
+pub mod routing;
 pub mod state;

@@ -4,4 +4,5 @@
 mod apply;
 mod judge;
 mod plan;
+mod route;
 mod support;

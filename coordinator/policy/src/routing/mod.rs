@@ -1,0 +1,17 @@
+//! Who answers a request: an immutable table, built from the log and the nodes' reports, and a pure pick from it.
+//!
+//! The gateway builds a [`RoutingTable`] whenever either changes, and at least once a second so that ages grow, puts
+//! it behind an atomic swap, and calls [`pick`] for each request: no lock, no allocation, no clock. Heat, prefix
+//! affinity and residency will weigh in here too; what a gateway itself has sent since the last report does not
+//! count yet.
+
+mod candidate;
+mod no_replica;
+mod pick;
+mod table;
+mod wait;
+
+pub use candidate::Candidate;
+pub use no_replica::NoReplica;
+pub use pick::{Pick, PickContext, pick};
+pub use table::{Heard, RoutingTable};
