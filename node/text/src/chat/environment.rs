@@ -45,7 +45,12 @@ fn strftime_now(state: &State<'_, '_>, format: &str) -> Result<String, Error> {
         let problem = format!("strftime_now: {format:?} cannot be formatted");
         Error::new(ErrorKind::InvalidOperation, problem).with_source(cause)
     };
-    let seconds = state.lookup(TIME_VARIABLE).and_then(|value| value.as_i64()).unwrap_or_default();
+    let seconds = state.lookup(TIME_VARIABLE).and_then(|value| value.as_i64()).ok_or_else(|| {
+        Error::new(
+            ErrorKind::UndefinedError,
+            "strftime_now: the template has hidden the time of the rendering",
+        )
+    })?;
     let now = Timestamp::from_second(seconds).map_err(wrong)?.to_zoned(TimeZone::UTC);
     strtime::format(format, &now).map_err(wrong)
 }

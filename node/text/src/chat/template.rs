@@ -1,6 +1,6 @@
 //! Renders a chat by the model's own template, and refuses what the template cannot say.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
 
 use minijinja::{Environment, ErrorKind, Value, context};
@@ -105,19 +105,16 @@ impl ChatTemplate {
     }
 
     fn render_text(&self, messages: &[Message], time: RenderTime) -> Result<String, ChatError> {
-        let messages: Vec<Value> = messages
-            .iter()
-            .map(|message| context! { role => &message.role, content => &message.content })
-            .collect();
-        let variables = context! {
-            messages,
-            add_generation_prompt => true,
-            bos_token => &self.bos,
-            eos_token => &self.eos,
-            tools => (),
-            documents => (),
-            ..Value::from_iter([(TIME_VARIABLE, Value::from(time.0))])
-        };
+        let message = |message: &Message| context! { role => &message.role, content => &message.content };
+        let variables: BTreeMap<&str, Value> = BTreeMap::from([
+            ("messages", messages.iter().map(message).collect()),
+            ("add_generation_prompt", Value::from(true)),
+            ("bos_token", Value::from(self.bos.as_str())),
+            ("eos_token", Value::from(self.eos.as_str())),
+            ("tools", Value::from(())),
+            ("documents", Value::from(())),
+            (TIME_VARIABLE, Value::from(time.0)),
+        ]);
         let template = self.environment.get_template(NAME).map_err(ChatError::Failed)?;
         template.render(variables).map_err(explain)
     }

@@ -1,0 +1,9 @@
+//! What this crate promises, tested through its public door.
+#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bad_vocabularies;
+mod byte_level_bpe;
+mod chat;
+mod detokenizer;
+mod sentence_piece;
+mod support;
