@@ -5,12 +5,13 @@ use std::{env, fs};
 
 use protox::prost::Message;
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "helixflow/v1/inference.proto",
     "helixflow/v1/shard.proto",
     "helixflow/v1/telemetry.proto",
     "helixflow/v1/cluster.proto",
     "helixflow/v1/raft.proto",
+    "inference/open_inference.proto",
 ];
 
 #[expect(clippy::disallowed_methods, reason = "a build script writes files; no simulation runs it")]

@@ -17,5 +17,17 @@ pub mod v1 {
     tonic::include_proto!("helixflow.v1");
 }
 
+/// Messages and service of the Open Inference Protocol, generated from its .proto file.
+#[expect(
+    missing_docs,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    clippy::disallowed_types,
+    reason = "generated code"
+)]
+pub mod inference {
+    tonic::include_proto!("inference");
+}
+
 /// The compiled .proto files, for gRPC reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
