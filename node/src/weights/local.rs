@@ -75,5 +75,5 @@ fn text(path: &Path) -> Result<&str, FetchError> {
 
 fn unusable(path: &Path, why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> FetchError {
     let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, why);
-    FetchError::file("name a model after", path, 0, source)
+    FetchError::file("name a model after", path, source)
 }

@@ -19,6 +19,8 @@ pub(super) struct Job {
     pub(super) places: Places,
     pub(super) sha256: String,
     pub(super) size: u64,
+    /// Bytes of disk that the fetch takes at its height, told when they are not there.
+    pub(super) room: u64,
     pub(super) caller: Caller,
     /// Given back when nothing writes any more, even a thread that outlives the fetch's future.
     #[expect(dead_code, reason = "held, not read")]
@@ -37,7 +39,7 @@ pub(super) struct Part {
 impl Part {
     /// An empty part, whatever was there.
     pub(super) fn create(job: Job) -> Result<Self, FetchError> {
-        let file = files::open_part(&job.places.part(), false, job.size)?;
+        let file = files::open_part(&job.places.part(), false, job.room)?;
         Ok(Self { job, file, digest: Sha256::new(), written: 0, pieced: false })
     }
 
@@ -47,7 +49,7 @@ impl Part {
         if files::size(&path).is_none_or(|left| left > job.size) {
             return Self::create(job);
         }
-        let file = files::open_part(&path, true, job.size)?;
+        let file = files::open_part(&path, true, job.room)?;
         let (digest, written) = files::hash(&file, &path, &job.caller)?;
         Ok(Self { job, file, digest, written, pieced: written > 0 })
     }
@@ -98,7 +100,7 @@ impl Part {
 
     /// Checks size and hash, writes everything through to the disk, and puts the file in place.
     pub(super) fn finish(self) -> Result<PathBuf, FetchError> {
-        let Job { places, sha256, size, .. } = &self.job;
+        let Job { places, sha256, size, room, .. } = &self.job;
         let part = places.part();
         if !self.is_complete() {
             return Err(FetchError::WrongSize { expected: *size, actual: self.written });
@@ -108,7 +110,7 @@ impl Part {
             files::remove(&part)?;
             return Err(FetchError::WrongHash { expected: sha256.clone(), actual });
         }
-        self.file.sync_all().map_err(|error| FetchError::file("write", &part, *size, error))?;
+        self.file.sync_all().map_err(|error| FetchError::write(&part, *room, error))?;
         files::put_in_place(&part, &places.finished(), places.dir())?;
         Ok(places.finished())
     }
@@ -140,7 +142,7 @@ impl Part {
             return Err(FetchError::WrongSize { expected: size, actual: written });
         }
         let stored = self.file.write_all(bytes);
-        stored.map_err(|error| FetchError::file("write", &self.job.places.part(), size, error))?;
+        stored.map_err(|error| FetchError::write(&self.job.places.part(), self.job.room, error))?;
         self.digest.update(bytes);
         self.written = written;
         self.job.caller.report(stage, written);

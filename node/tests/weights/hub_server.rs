@@ -21,6 +21,8 @@ pub(crate) enum Act {
     StallAfter(usize),
     /// Gives so many bytes of a body without announced length, as if that were all.
     EndAfter(usize),
+    /// Gives more than the file, without announcing how much.
+    TooMuch,
     /// Gives what was asked for with every byte changed.
     WrongBytes,
     /// Gives the range from another byte on than was asked for.
@@ -119,6 +121,7 @@ async fn answer(
         Act::Longer => (whole(size + 1), Vec::new()),
         Act::OtherRange => (partial(start + 1, size), file.get(start + 1..).unwrap_or_default().to_vec()),
         Act::WrongBytes => (given(from, size), asked().iter().map(|byte| !byte).collect()),
+        Act::TooMuch => ("HTTP/1.1 200 OK".to_owned(), [file, b"!"].concat()),
         Act::EndAfter(count) => {
             ("HTTP/1.1 200 OK".to_owned(), asked().iter().take(*count).copied().collect())
         }

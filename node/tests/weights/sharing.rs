@@ -25,7 +25,6 @@ async fn three_nodes_of_one_machine_download_once() {
 #[tokio::test]
 async fn a_fetch_that_is_called_off_gives_its_lock_back_and_the_next_goes_on() {
     let mut world = World::new();
-    world.settings.patience.silence = Duration::from_secs(60);
     let server = HubServer::start(&world.weights, &[Act::StallAfter(2_000_000), Act::Serve]).await;
     server.becomes_hub_of(&mut world.settings);
     let (spec, dir) = (world.spec(vec![hub_source()]), world.dir());

@@ -20,13 +20,7 @@ impl World {
     /// With a file of three million bytes that do not repeat early.
     pub(crate) fn new() -> Self {
         let weights = (0..3_000_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-        let patience = Patience {
-            silence: Duration::from_millis(200),
-            answer: Duration::from_secs(5),
-            retries: 2,
-            first_pause: Duration::from_millis(1),
-            ..Patience::default()
-        };
+        let patience = Patience { retries: 2, first_pause: Duration::from_millis(1), ..Patience::default() };
         Self {
             weights,
             settings: FetchSettings { patience, ..FetchSettings::default() },
