@@ -1,0 +1,121 @@
+//! The membership actor: joins the cluster and brings this node's orders, by whichever coordinator answers.
+//!
+//! Handling the one message is one attempt at one coordinator: join, then watch until the stream breaks. The next
+//! attempt goes to the next coordinator. Like a link it holds nothing that needs undoing.
+
+use std::time::Duration;
+
+use helixflow_control::{Backoff, Orders};
+use helixflow_env::Env;
+use helixflow_model::NodeId;
+use helixflow_proto::v1;
+use helixflow_proto::v1::cluster_service_client::ClusterServiceClient;
+use ractor::{Actor, ActorProcessingErr, ActorRef, DerivedActorRef};
+use tokio::time::Instant;
+use tonic::Status;
+
+use crate::channel::{CoordinatorChannel, own_call};
+use crate::identity::NodeIdentity;
+use crate::orders;
+
+/// While a cluster starts, its first leader is a second or two away; later there is a next coordinator to ask.
+const BACKOFF: Backoff = Backoff { first: Duration::from_millis(100), longest: Duration::from_secs(3) };
+/// A stream that lived for this long was a good one: after its break the pauses begin anew.
+const GOOD_AFTER: Duration = Duration::from_secs(10);
+/// To join, or to have the first answer to a watch: a write through the log, over regions.
+const CALL_LIMIT: Duration = Duration::from_secs(5);
+
+/// What the cluster tells this node.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// The node's id.
+    Joined(NodeId),
+    /// What it is to run.
+    Orders(Orders),
+}
+
+/// Joins and watches.
+pub(crate) struct Membership;
+
+/// The only message: try the next coordinator.
+pub(crate) struct Join;
+
+pub(crate) struct MembershipState {
+    pub(crate) identity: NodeIdentity,
+    /// Never empty: the configuration refuses that.
+    pub(crate) coordinators: Vec<(String, CoordinatorChannel)>,
+    pub(crate) news: DerivedActorRef<News>,
+    pub(crate) env: Env,
+    pub(crate) attempts: usize,
+    /// In a row.
+    pub(crate) failures: u32,
+}
+
+impl Actor for Membership {
+    type Msg = Join;
+    type State = MembershipState;
+    type Arguments = MembershipState;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Join>,
+        state: MembershipState,
+    ) -> Result<MembershipState, ActorProcessingErr> {
+        myself.cast(Join)?;
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Join>,
+        _: Join,
+        state: &mut MembershipState,
+    ) -> Result<(), ActorProcessingErr> {
+        let began = Instant::now();
+        let turn = state.attempts % state.coordinators.len().max(1);
+        if let Some((address, channel)) = state.coordinators.get(turn) {
+            let status = match follow(state, channel).await {
+                Ok(()) => Status::unavailable("the coordinator closed the stream"),
+                Err(status) => status,
+            };
+            tracing::info!(coordinator = %address, message = status.message(), "cannot take orders here; asking the next");
+        }
+        state.attempts = state.attempts.wrapping_add(1);
+        state.failures = if began.elapsed() >= GOOD_AFTER { 1 } else { state.failures.saturating_add(1) };
+        let pause = BACKOFF.jittered(state.failures, state.env.random.next_u64());
+        myself.send_after(pause, || Join);
+        Ok(())
+    }
+}
+
+/// Joins at one coordinator and passes its orders on until the stream ends.
+async fn follow(state: &MembershipState, channel: &CoordinatorChannel) -> Result<(), Status> {
+    let mut client = ClusterServiceClient::new(channel.clone());
+    let NodeIdentity { uuid, region, advertise, memory, .. } = state.identity.clone();
+    let request = v1::JoinNodeRequest { uuid, region: region.to_string(), advertise, memory_bytes: memory.0 };
+    let joined = in_time(client.join_node(own_call(&state.env, request))).await?.into_inner();
+    pass_on(state, News::Joined(NodeId(joined.node)));
+    let request = own_call(&state.env, v1::WatchNodeRequest { node: joined.node });
+    let mut parts = in_time(client.watch_node(request)).await?.into_inner();
+    while let Some(part) = parts.message().await? {
+        match orders::read(part) {
+            Ok(orders) => pass_on(state, News::Orders(orders)),
+            Err(bad) => {
+                tracing::error!(%bad, "orders that make no sense are not obeyed; upgrade the older side");
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn in_time<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+    let late = |_| Status::deadline_exceeded(format!("no answer within {CALL_LIMIT:?}"));
+    tokio::time::timeout(CALL_LIMIT, call).await.map_err(late)?
+}
+
+/// A supervisor that has ended takes this actor with it, so a message that it misses is not missed.
+fn pass_on(state: &MembershipState, news: News) {
+    if state.news.send_message(news).is_err() {
+        tracing::debug!("the supervisor has ended");
+    }
+}

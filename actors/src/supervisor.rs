@@ -1,0 +1,262 @@
+//! The supervisor: obeys the cluster's orders, keeps the lives of the replica parts, restarts what fails.
+//!
+//! Decisions are those of `helixflow-control`; here they are written down, carried out and made visible in the roster.
+//! Shutting down withdraws every part and waits for the last shard, since ending a supervisor kills its children.
+
+mod parts;
+mod services;
+
+use std::sync::Arc;
+
+use helixflow_control::{Action, Change, Cure, Event, Orders};
+use helixflow_model::{Fence, NodeId};
+use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+use tokio::time::Instant;
+
+use crate::host::{Fault, Host};
+use crate::ledger::{Ledger, Record};
+use crate::membership::News;
+use crate::shard::{Shard, ShardState};
+use crate::telemetry::TelemetryMessage;
+pub(crate) use parts::Parts;
+pub(crate) use services::{Running, Service, Services};
+
+/// Supervises a node whose host is of type `H`.
+pub(crate) struct Supervisor<H>(std::marker::PhantomData<fn() -> H>);
+
+impl<H> Supervisor<H> {
+    pub(crate) const fn new() -> Self {
+        Self(std::marker::PhantomData)
+    }
+}
+
+pub(crate) enum SupervisorMessage<R> {
+    /// The cluster has spoken.
+    News(News),
+    /// A part's weights are on the disk.
+    Fetched(Fence),
+    /// A part is in memory and has generated.
+    Loaded(Fence, Arc<R>),
+    /// A part's pause before its restart is over.
+    PauseOver(Fence),
+    /// A service's pause before its restart is over.
+    Restart(Service),
+    /// Drain everything, then end.
+    ShutDown,
+}
+
+impl<R> From<News> for SupervisorMessage<R> {
+    fn from(news: News) -> Self {
+        Self::News(news)
+    }
+}
+
+impl<R> TryFrom<SupervisorMessage<R>> for News {
+    type Error = ();
+    fn try_from(message: SupervisorMessage<R>) -> Result<Self, ()> {
+        match message {
+            SupervisorMessage::News(news) => Ok(news),
+            _ => Err(()),
+        }
+    }
+}
+
+/// What the supervisor starts with.
+pub(crate) struct SupervisorPlan<H: Host> {
+    pub(crate) host: Arc<H>,
+    pub(crate) ledger: Ledger,
+    pub(crate) record: Record,
+    pub(crate) parts: Parts<H::Replica>,
+    pub(crate) services: Services<H::Replica>,
+}
+
+pub(crate) struct SupervisorState<H: Host> {
+    host: Arc<H>,
+    ledger: Ledger,
+    record: Record,
+    parts: Parts<H::Replica>,
+    services: Services<H::Replica>,
+    began: Instant,
+    closing: bool,
+}
+
+impl<H: Host> Actor for Supervisor<H> {
+    type Msg = SupervisorMessage<H::Replica>;
+    type State = SupervisorState<H>;
+    type Arguments = SupervisorPlan<H>;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        plan: SupervisorPlan<H>,
+    ) -> Result<SupervisorState<H>, ActorProcessingErr> {
+        let SupervisorPlan { host, ledger, record, parts, services } = plan;
+        let mut state =
+            SupervisorState { host, ledger, record, parts, services, began: Instant::now(), closing: false };
+        state.services.start_all(&myself, state.record.node).await?;
+        // What was accepted before a restart is brought back without waiting for a coordinator.
+        let held: Vec<_> = state.record.accepted.assignments.values().cloned().map(Change::Run).collect();
+        state.carry_out(&myself, held).await?;
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        message: Self::Msg,
+        state: &mut SupervisorState<H>,
+    ) -> Result<(), ActorProcessingErr> {
+        state.take_in(&myself, message).await.inspect_err(say_why_the_node_ends)
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        event: SupervisionEvent,
+        state: &mut SupervisorState<H>,
+    ) -> Result<(), ActorProcessingErr> {
+        let (child, failure) = match event {
+            SupervisionEvent::ActorFailed(child, error) => (child.get_id(), Some(error)),
+            SupervisionEvent::ActorTerminated(child, _, _) => (child.get_id(), None),
+            SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => return Ok(()),
+        };
+        if let Some(fence) = state.parts.shard_ended(child) {
+            let event = state.parts.why(fence, failure);
+            return state.live(&myself, fence, event).await.inspect_err(say_why_the_node_ends);
+        }
+        let reason = failure.map_or_else(|| "it ended".to_owned(), |error| error.to_string());
+        let given_up = state.services.ended(&myself, child, &reason, state.began.elapsed());
+        given_up.map_err(ActorProcessingErr::from).inspect_err(say_why_the_node_ends)
+    }
+}
+
+/// Nobody supervises the supervisor: its last words go to the log.
+fn say_why_the_node_ends(error: &ActorProcessingErr) {
+    tracing::error!(error, "the node cannot go on and ends");
+}
+
+/// The supervisor's own mailbox.
+type Myself<H> = ActorRef<SupervisorMessage<<H as Host>::Replica>>;
+
+impl<H: Host> SupervisorState<H> {
+    async fn take_in(
+        &mut self,
+        myself: &Myself<H>,
+        message: SupervisorMessage<H::Replica>,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            SupervisorMessage::News(_) if self.closing => Ok(()),
+            SupervisorMessage::News(News::Joined(node)) => self.joined(myself, node).await,
+            SupervisorMessage::News(News::Orders(orders)) => self.obey(myself, orders).await,
+            SupervisorMessage::Fetched(fence) => self.live(myself, fence, Event::Fetched).await,
+            SupervisorMessage::Loaded(fence, replica) => {
+                self.parts.seat_replica(fence, replica);
+                self.live(myself, fence, Event::Loaded).await
+            }
+            SupervisorMessage::PauseOver(fence) => self.live(myself, fence, Event::PauseOver).await,
+            SupervisorMessage::Restart(service) => {
+                self.services.start(myself, service, self.record.node).await
+            }
+            SupervisorMessage::ShutDown => self.shut_down(myself).await,
+        }
+    }
+
+    async fn joined(&mut self, myself: &Myself<H>, node: NodeId) -> Result<(), ActorProcessingErr> {
+        if self.record.node == Some(node) {
+            return Ok(());
+        }
+        tracing::info!(%node, "joined the cluster");
+        // Another id means another member: nothing that was ordered for the old one counts.
+        let stopped: Vec<_> =
+            self.record.accepted.assignments.values().map(|held| Change::Stop(held.fence())).collect();
+        self.record = Record { node: Some(node), ..Record::default() };
+        self.ledger.write(&self.record)?;
+        self.services.tell(TelemetryMessage::Joined(node));
+        self.carry_out(myself, stopped).await
+    }
+
+    async fn obey(&mut self, myself: &Myself<H>, orders: Orders) -> Result<(), ActorProcessingErr> {
+        match self.record.accepted.consider(orders) {
+            Err(stale) => tracing::info!(%stale, "ignored"),
+            Ok((accepted, _)) if accepted == self.record.accepted => {}
+            Ok((accepted, changes)) => {
+                self.record.accepted = accepted;
+                self.ledger.write(&self.record)?;
+                self.carry_out(myself, changes).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn carry_out(
+        &mut self,
+        myself: &Myself<H>,
+        changes: Vec<Change>,
+    ) -> Result<(), ActorProcessingErr> {
+        for change in changes {
+            if let Some((fence, event)) = self.parts.change(change) {
+                self.live(myself, fence, event).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes an event into a part's life, does what follows from it, and makes the new phase known.
+    async fn live(
+        &mut self,
+        myself: &Myself<H>,
+        fence: Fence,
+        event: Event,
+    ) -> Result<(), ActorProcessingErr> {
+        let mut next = Some((fence, event));
+        while let Some((fence, event)) = next.take() {
+            match self.parts.step(fence, event, self.began.elapsed()) {
+                Some(Action::Start) => self.start_shard(myself, fence).await?,
+                Some(Action::Drain) => self.parts.drain_shard(fence),
+                Some(Action::Kill) => self.parts.kill_shard(fence),
+                Some(Action::Pause(pause)) => {
+                    myself.send_after(pause, move || SupervisorMessage::PauseOver(fence));
+                }
+                // A newer generation of the replica may have waited for this one to go.
+                Some(Action::Forget) => next = self.parts.forget(fence),
+                None => {}
+            }
+        }
+        self.services.tell(TelemetryMessage::Changed);
+        if self.closing && self.parts.is_empty() {
+            tracing::info!("every shard has ended");
+            myself.stop(None);
+        }
+        Ok(())
+    }
+
+    async fn start_shard(&mut self, myself: &Myself<H>, fence: Fence) -> Result<(), ActorProcessingErr> {
+        let Some((assignment, notes)) = self.parts.about(fence) else { return Ok(()) };
+        let state = ShardState {
+            host: Arc::clone(&self.host),
+            assignment,
+            notes,
+            supervisor: myself.clone(),
+            replica: None,
+        };
+        let (shard, _) = Shard::<H>::spawn_linked(None, Shard::new(), state, myself.get_cell()).await?;
+        self.parts.shard_started(fence, shard);
+        Ok(())
+    }
+
+    async fn shut_down(&mut self, myself: &Myself<H>) -> Result<(), ActorProcessingErr> {
+        self.closing = true;
+        if self.parts.is_empty() {
+            myself.stop(None);
+        }
+        for fence in self.parts.fences() {
+            self.carry_out(myself, vec![Change::Stop(fence)]).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What a shard's end says about its part.
+fn fault_of(error: &ActorProcessingErr) -> Cure {
+    error.downcast_ref::<Fault>().map_or(Cure::Retry, Fault::cure)
+}

@@ -1,0 +1,90 @@
+//! The telemetry actor: makes a report of the latest readings and seats, twice a second and at once on a change.
+//!
+//! The latest report wins: links take it from a [`watch`] when they have room for it.
+
+use std::time::Duration;
+
+use helixflow_model::{NodeId, NodeReport};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::watch;
+
+use crate::board::Readings;
+use crate::host::Replica;
+use crate::identity::NodeIdentity;
+use crate::roster::{Roster, Seat};
+
+/// Routing looks at queues that are at most this old, the way included.
+const REPORT_EVERY: Duration = Duration::from_millis(500);
+
+/// Makes reports of seats with replicas of type `R`.
+pub(crate) struct Telemetry<R>(std::marker::PhantomData<fn() -> R>);
+
+impl<R> Telemetry<R> {
+    pub(crate) const fn new() -> Self {
+        Self(std::marker::PhantomData)
+    }
+}
+
+/// What makes it report.
+pub(crate) enum TelemetryMessage {
+    /// Time has passed.
+    Tick,
+    /// A seat has changed its phase.
+    Changed,
+    /// The cluster has given this node an id; until then there is nobody to report as.
+    Joined(NodeId),
+}
+
+pub(crate) struct TelemetryState<R> {
+    pub(crate) identity: NodeIdentity,
+    pub(crate) node: Option<NodeId>,
+    pub(crate) readings: watch::Receiver<Readings>,
+    pub(crate) roster: watch::Receiver<Roster<R>>,
+    pub(crate) reports: watch::Sender<Option<NodeReport>>,
+}
+
+impl<R: Replica> Actor for Telemetry<R> {
+    type Msg = TelemetryMessage;
+    type State = TelemetryState<R>;
+    type Arguments = TelemetryState<R>;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<TelemetryMessage>,
+        state: TelemetryState<R>,
+    ) -> Result<TelemetryState<R>, ActorProcessingErr> {
+        myself.cast(TelemetryMessage::Tick)?;
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<TelemetryMessage>,
+        message: TelemetryMessage,
+        state: &mut TelemetryState<R>,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            TelemetryMessage::Tick => {
+                myself.send_after(REPORT_EVERY, || TelemetryMessage::Tick);
+            }
+            TelemetryMessage::Changed => {}
+            TelemetryMessage::Joined(node) => state.node = Some(node),
+        }
+        state.publish();
+        Ok(())
+    }
+}
+
+impl<R: Replica> TelemetryState<R> {
+    fn publish(&self) {
+        let Some(node) = self.node else { return };
+        let NodeIdentity { region, advertise, .. } = self.identity.clone();
+        let boards = self.readings.borrow().values().cloned().collect();
+        let replicas = self.roster.borrow().values().map(Seat::report).collect();
+        self.reports.send_modify(|latest| {
+            // A telemetry actor that was restarted goes on counting where the one before left off.
+            let sequence = latest.as_ref().map_or(1, |report| report.sequence + 1);
+            *latest = Some(NodeReport { node, region, advertise, sequence, boards, replicas });
+        });
+    }
+}

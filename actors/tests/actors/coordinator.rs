@@ -1,0 +1,152 @@
+//! A coordinator that gives every node the id 7, the orders of the test, and keeps the latest report.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt};
+use helixflow_env::Env;
+use helixflow_model::{ClusterId, NodeReport, ReplicaPhase};
+use helixflow_proto::hello::{Hello, HelloLayer};
+use helixflow_proto::v1;
+use helixflow_proto::v1::cluster_service_server::{ClusterService, ClusterServiceServer};
+use helixflow_proto::v1::telemetry_service_server::{TelemetryService, TelemetryServiceServer};
+use tokio::sync::watch;
+use tokio_stream::wrappers::WatchStream;
+use tonic::{Request, Response, Status, Streaming};
+
+pub(crate) const NODE: u64 = 7;
+const ADDRESS: &str = "127.0.0.1:7000";
+
+pub(crate) fn cluster() -> ClusterId {
+    ClusterId::new("test").expect("a valid name")
+}
+
+#[derive(Clone)]
+pub(crate) struct Coordinator {
+    orders: watch::Sender<Option<v1::NodePart>>,
+    reports: watch::Sender<Option<NodeReport>>,
+}
+
+impl Coordinator {
+    pub(crate) async fn start(env: &Env) -> Self {
+        let this = Self { orders: watch::Sender::new(None), reports: watch::Sender::new(None) };
+        let listener = env.network.bind(ADDRESS.parse().expect("an address")).await.expect("a free port");
+        let services = tonic::transport::Server::builder()
+            .layer(HelloLayer::new(Hello::new(cluster())))
+            .add_service(ClusterServiceServer::from_arc(Arc::new(this.clone())))
+            .add_service(TelemetryServiceServer::from_arc(Arc::new(this.clone())));
+        tokio::spawn(services.serve_with_incoming(listener));
+        this
+    }
+
+    pub(crate) fn address() -> String {
+        ADDRESS.to_owned()
+    }
+
+    /// Orders the node to run these generations of these replicas.
+    pub(crate) fn order(&self, epoch: u64, parts: &[(u64, u64)]) {
+        let assignments = parts.iter().map(|(replica, generation)| assignment(*replica, *generation));
+        let part = v1::NodePart { epoch, incarnation: 1, assignments: assignments.collect() };
+        self.orders.send_replace(Some(part));
+    }
+
+    /// The first report from now on that fits.
+    pub(crate) async fn report(&self, fits: impl Fn(&NodeReport) -> bool) -> NodeReport {
+        let mut reports = self.reports.subscribe();
+        let report = reports.wait_for(|report| report.as_ref().is_some_and(&fits));
+        // The clock stands still while anybody works: this bound only turns a wait for ever into a failure.
+        let report = tokio::time::timeout(Duration::from_secs(24 * 3600), report).await;
+        let report = report.expect("a report that fits").expect("a coordinator that lives");
+        report.clone().expect("a report")
+    }
+
+    /// The first report in which this generation of this replica is in that phase.
+    pub(crate) async fn phase(&self, replica: u64, generation: u64, phase: ReplicaPhase) -> NodeReport {
+        self.report(|report| {
+            let is_it = |r: &helixflow_model::ReplicaReport| {
+                (r.fence.replica.0, r.fence.generation.0, r.phase) == (replica, generation, phase)
+            };
+            report.replicas.iter().any(is_it)
+        })
+        .await
+    }
+}
+
+fn assignment(replica: u64, generation: u64) -> v1::Assignment {
+    v1::Assignment {
+        fence: Some(v1::Fence { replica, generation }),
+        epoch: 1,
+        model: Some(v1::ModelSpec {
+            id: "m".to_owned(),
+            version: "1".to_owned(),
+            architecture: "llama".to_owned(),
+            layers: 2,
+            context: 64,
+            sha256: "0".repeat(64),
+            ..Default::default()
+        }),
+        first_layer: 0,
+        end_layer: 2,
+    }
+}
+
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl ClusterService for Coordinator {
+    async fn bootstrap(
+        &self,
+        _: Request<v1::BootstrapRequest>,
+    ) -> Result<Response<v1::BootstrapResponse>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
+    async fn status(&self, _: Request<v1::StatusRequest>) -> Result<Response<v1::StatusResponse>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
+    async fn join_node(
+        &self,
+        _: Request<v1::JoinNodeRequest>,
+    ) -> Result<Response<v1::JoinNodeResponse>, Status> {
+        Ok(Response::new(v1::JoinNodeResponse { node: NODE, epoch: 1 }))
+    }
+
+    type WatchNodeStream = Answers<v1::NodePart>;
+
+    async fn watch_node(
+        &self,
+        request: Request<v1::WatchNodeRequest>,
+    ) -> Result<Response<Self::WatchNodeStream>, Status> {
+        assert_eq!(request.into_inner().node, NODE);
+        let orders = WatchStream::new(self.orders.subscribe()).filter_map(std::future::ready).map(Ok);
+        Ok(Response::new(Box::pin(orders)))
+    }
+
+    async fn add_model(
+        &self,
+        _: Request<v1::AddModelRequest>,
+    ) -> Result<Response<v1::AddModelResponse>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+}
+
+#[tonic::async_trait]
+impl TelemetryService for Coordinator {
+    type ReportStream = Answers<v1::ReportAck>;
+
+    async fn report(
+        &self,
+        request: Request<Streaming<v1::NodeReport>>,
+    ) -> Result<Response<Self::ReportStream>, Status> {
+        let latest = self.reports.clone();
+        let acks = request.into_inner().map(move |report| {
+            let report = NodeReport::try_from(report?)?;
+            let sequence = report.sequence;
+            latest.send_replace(Some(report));
+            Ok(v1::ReportAck { sequence, applied_index: 1 })
+        });
+        Ok(Response::new(Box::pin(acks)))
+    }
+}

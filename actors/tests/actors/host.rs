@@ -1,0 +1,153 @@
+//! A host whose parts do as the test tells them, and keep a log of what was done to them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use helixflow_actors::{Board, BoardError, Fault, Host, NodeActors, NodeIdentity, NodePlan, Notes, Replica};
+use helixflow_control::Assignment;
+use helixflow_env::Env;
+use helixflow_model::{BoardReport, Bytes, DeviceKind, LoadReport, MilliCelsius, NumericsClass, Region};
+use tokio::sync::{mpsc, watch};
+
+use crate::coordinator::{Coordinator, cluster};
+
+/// How the parts behave; the test changes it while they live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mood {
+    Well,
+    /// Fetching never ends.
+    FetchesForEver,
+    /// Loading fails in a way that trying again may mend.
+    CannotLoad,
+    /// Loading fails in a way that trying again cannot mend.
+    WillNeverLoad,
+    /// The check panics.
+    PanicsWhenChecked,
+    /// Draining waits for another mood.
+    Busy,
+}
+
+pub(crate) struct FakeHost {
+    pub(crate) mood: watch::Sender<Mood>,
+    log: mpsc::UnboundedSender<String>,
+}
+
+pub(crate) struct FakeReplica {
+    name: String,
+    mood: watch::Receiver<Mood>,
+    log: mpsc::UnboundedSender<String>,
+}
+
+impl FakeHost {
+    pub(crate) fn new(mood: Mood) -> (Arc<Self>, mpsc::UnboundedReceiver<String>) {
+        let (log, read) = mpsc::unbounded_channel();
+        (Arc::new(Self { mood: watch::Sender::new(mood), log }), read)
+    }
+
+    fn note(&self, what: &str, assignment: &Assignment) {
+        let _ = self.log.send(format!("{what} {}", name(assignment)));
+    }
+}
+
+fn name(assignment: &Assignment) -> String {
+    let fence = assignment.fence();
+    format!("{} {}", fence.replica, fence.generation)
+}
+
+impl Host for FakeHost {
+    type Weights = ();
+    type Replica = FakeReplica;
+
+    async fn fetch(&self, assignment: &Assignment, notes: &Notes) -> Result<(), Fault> {
+        self.note("fetch", assignment);
+        if *self.mood.borrow() == Mood::FetchesForEver {
+            notes.say("7 of 9 bytes");
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+
+    async fn load(&self, assignment: &Assignment, (): ()) -> Result<FakeReplica, Fault> {
+        self.note("load", assignment);
+        match *self.mood.borrow() {
+            Mood::CannotLoad => return Err(Fault::passing("no memory today")),
+            Mood::WillNeverLoad => return Err(Fault::lasting("half a model is not served")),
+            _ => {}
+        }
+        Ok(FakeReplica { name: name(assignment), mood: self.mood.subscribe(), log: self.log.clone() })
+    }
+}
+
+impl Replica for FakeReplica {
+    fn numerics(&self) -> NumericsClass {
+        NumericsClass("fake-1".to_owned())
+    }
+
+    fn load(&self) -> LoadReport {
+        LoadReport { queued: 3, ..LoadReport::default() }
+    }
+
+    async fn check(&self) -> Result<(), Fault> {
+        assert_ne!(*self.mood.borrow(), Mood::PanicsWhenChecked, "the engine is on fire");
+        Ok(())
+    }
+
+    async fn drained(&self) {
+        let _ = self.log.send(format!("drain {}", self.name));
+        let mut mood = self.mood.clone();
+        let _ = mood.wait_for(|mood| *mood != Mood::Busy).await;
+        let _ = self.log.send(format!("drained {}", self.name));
+    }
+}
+
+impl Drop for FakeReplica {
+    fn drop(&mut self) {
+        let _ = self.log.send(format!("drop {}", self.name));
+    }
+}
+
+struct FakeBoard;
+
+impl Board for FakeBoard {
+    fn id(&self) -> &'static str {
+        "fake-0"
+    }
+
+    fn read(&self) -> futures::future::BoxFuture<'_, Result<BoardReport, BoardError>> {
+        Box::pin(std::future::ready(Ok(BoardReport {
+            board: "fake-0".to_owned(),
+            name: "fake".to_owned(),
+            kind: DeviceKind::Simulated,
+            temperature: MilliCelsius(40_000),
+            power: None,
+            memory_total: Bytes(2),
+            memory_used: Bytes(1),
+            utilization: None,
+        })))
+    }
+}
+
+/// Starts a node's actors on the host; its folder is always the same, as after a restart.
+pub(crate) async fn start(env: &Env, host: &Arc<FakeHost>) -> NodeActors<FakeHost> {
+    let identity = NodeIdentity {
+        cluster: cluster(),
+        uuid: "u".to_owned(),
+        region: Region::new("eu-1").expect("a valid name"),
+        advertise: "127.0.0.1:7100".to_owned(),
+        memory: Bytes(2),
+    };
+    let plan = NodePlan {
+        identity,
+        coordinators: vec![Coordinator::address()],
+        folder: PathBuf::from("/node"),
+        boards: vec![Arc::new(FakeBoard)],
+        host: Arc::clone(host),
+        env: env.clone(),
+    };
+    NodeActors::start(plan).await.expect("actors that start")
+}
+
+/// Everything that was done so far.
+pub(crate) fn read(log: &mut mpsc::UnboundedReceiver<String>) -> Vec<String> {
+    std::iter::from_fn(|| log.try_recv().ok()).collect()
+}

@@ -1,0 +1,9 @@
+//! A node's actors against a coordinator in memory and a host whose parts do as they are told.
+//!
+//! Time is tokio's own and stands still while anybody has work: pauses of minutes cost nothing, and nothing is timed.
+
+mod coordinator;
+mod host;
+mod lives;
+mod restart;
+mod shutdown;
