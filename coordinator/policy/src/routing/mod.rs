@@ -14,4 +14,4 @@ mod wait;
 pub use candidate::Candidate;
 pub use no_replica::NoReplica;
 pub use pick::{Pick, PickContext, pick};
-pub use table::{Heard, RoutingTable};
+pub use table::{Heard, RoutingTable, Served};

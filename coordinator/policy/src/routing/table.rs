@@ -34,6 +34,17 @@ pub struct RoutingTable {
     models: BTreeMap<ModelId, Vec<Version>>,
 }
 
+/// A version of a model, and how many replicas of it are ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Served<'a> {
+    /// The model.
+    pub model: &'a ModelId,
+    /// Its version.
+    pub version: &'a str,
+    /// Replicas that are ready.
+    pub ready: usize,
+}
+
 /// One version of a model.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Version {
@@ -81,6 +92,18 @@ impl RoutingTable {
     /// The versions of a model, the newest first.
     pub(super) fn versions(&self, model: &ModelId) -> Option<&[Version]> {
         self.models.get(model).map(Vec::as_slice)
+    }
+
+    /// Every version of every model that is served, or about to be.
+    pub fn served(&self) -> impl Iterator<Item = Served<'_>> {
+        self.models.iter().flat_map(|(model, versions)| {
+            versions.iter().map(move |version| Served { model, version: &version.name, ready: version.ready.len() })
+        })
+    }
+
+    /// Whether any replica of any model is ready.
+    pub fn serves_anything(&self) -> bool {
+        self.served().any(|served| served.ready > 0)
     }
 
     /// The ready replicas of every version of a model, the newest version first.

@@ -27,8 +27,6 @@ fn round_trip<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) -> T
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
     #[test]
     fn whatever_the_log_holds_every_state_on_the_way_is_sound(log in any_log(80)) {
         let mut state = ClusterState::default();

@@ -151,6 +151,38 @@ fn a_failed_replica_is_moved_once_to_each_node_and_then_left() {
 }
 
 #[test]
+fn a_failed_replica_that_stays_keeps_its_memory() {
+    let mut state = cluster(&[("a", 10)]);
+    add(&mut state, "m", 6, 1);
+    let mut observed = all_well(&state);
+    told(&mut state, &observed);
+    add(&mut state, "n", 5, 1);
+    observed.failures.insert(failure("m", 1, 1, 1));
+    assert!(plan(&state, &observed).is_empty());
+    let full = Missing::NotEnoughMemory { needed: Bytes(5), free: Bytes(4) };
+    assert_eq!(missing(&state, &observed), [(1, Missing::FailedEverywhere), (1, full)]);
+}
+
+#[test]
+fn a_failed_replica_that_leaves_makes_room_for_another_model() {
+    let mut state = cluster(&[("a", 10)]);
+    add(&mut state, "m", 6, 1);
+    let mut observed = all_well(&state);
+    told(&mut state, &observed);
+    apply(&mut state, join(9, "a", 6));
+    observed.live.insert(NodeId(2));
+    observed.failures.insert(failure("m", 1, 1, 1));
+    add(&mut state, "n", 10, 1);
+    assert_eq!(
+        told(&mut state, &observed),
+        [
+            "move replica-1 to node-2: it failed on node-1",
+            "place n version 1 on node-1: fewer replicas than the 1 to keep",
+        ]
+    );
+}
+
+#[test]
 fn a_model_scaled_down_ends_its_replicas_from_the_fullest_region() {
     let mut state = cluster(&[("a", 10), ("a", 10), ("b", 10)]);
     add(&mut state, "m", 6, 3);
@@ -264,8 +296,6 @@ fn takers(state: &ClusterState, observed: &Observed, key: &ModelKey) -> Vec<Node
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
-
     #[test]
     fn a_plan_is_accepted_whole_and_leaves_nothing_to_do((mut state, observed) in any_situation()) {
         let planned = plan(&state, &observed);

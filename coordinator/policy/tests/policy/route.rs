@@ -269,8 +269,6 @@ fn any_reports() -> impl Strategy<Value = Vec<Option<(ReplicaPhase, LoadReport, 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
-
     #[test]
     fn a_pick_is_ready_and_not_excluded_and_there_is_one_when_there_can_be(
         reports in any_reports(),

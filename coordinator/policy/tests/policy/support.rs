@@ -10,7 +10,7 @@ use helixflow_policy::state::{
 use proptest::prelude::*;
 
 /// Few of everything, so that random commands meet the same nodes, models and replicas.
-const FEW: u64 = 6;
+const FEW: u64 = 4;
 
 pub(crate) fn region(name: &str) -> Region {
     Region::new(name).unwrap()
@@ -88,7 +88,7 @@ pub(crate) fn set_health(state: &mut ClusterState, node: u64, health: NodeHealth
 }
 
 pub(crate) fn any_model_name() -> impl Strategy<Value = String> {
-    (0..4_u8).prop_map(|n| format!("model-{n}"))
+    (0..3_u8).prop_map(|n| format!("model-{n}"))
 }
 
 fn any_region() -> impl Strategy<Value = Region> {
@@ -104,17 +104,18 @@ fn any_health() -> impl Strategy<Value = NodeHealth> {
 }
 
 fn any_parts() -> impl Strategy<Value = Vec<Part>> {
-    let split = (0..=FEW, 0..=FEW, 0..6_u32).prop_map(|(first, second, at)| {
+    let gap = prop_oneof![4 => Just(0), 1 => Just(1)];
+    let split = (1..=FEW, 1..=FEW, 0..6_u32, gap).prop_map(|(first, second, at, gap)| {
         vec![
             Part { node: NodeId(first), layers: LayerRange { first: 0, end: at } },
-            Part { node: NodeId(second), layers: LayerRange { first: at, end: 4 } },
+            Part { node: NodeId(second), layers: LayerRange { first: at + gap, end: 4 } },
         ]
     });
-    prop_oneof![4 => (0..=FEW).prop_map(whole), 1 => split]
+    prop_oneof![2 => (0..=FEW).prop_map(whole), 1 => split]
 }
 
 fn any_fence() -> impl Strategy<Value = Fence> {
-    (0..2 * FEW, 0..4_u64).prop_map(|(replica, generation)| Fence {
+    (1..2 * FEW, 1..4_u64).prop_map(|(replica, generation)| Fence {
         replica: ReplicaId(replica),
         generation: Generation(generation),
     })
@@ -159,7 +160,7 @@ pub(crate) fn any_command() -> impl Strategy<Value = Command> {
         }),
         1 => any_model_name()
             .prop_map(|name| Command::RemoveModel { model: model(&name), version: "1".to_owned() }),
-        6 => (0..200_u64, prop::collection::vec(any_move(), 0..4))
+        6 => (0..200_u64, prop::collection::vec(any_move(), 0..3))
             .prop_map(|(based_on, moves)| Command::ApplyPlan { based_on: Epoch(based_on), moves }),
     ]
 }
