@@ -5,8 +5,12 @@
 
 pub mod compute;
 mod engine;
+pub mod gguf;
+mod kernels;
 pub mod kv;
+mod memory;
 pub mod sampling;
 pub mod schedule;
 
 pub use engine::{Engine, EngineOptions, Progress, RequestHandle, Sink, StartError, SubmitError};
+pub use kernels::{KernelSet, KernelsUnavailable, UnknownKernelSet};

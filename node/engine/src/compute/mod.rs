@@ -3,6 +3,8 @@
 //! A scheduler builds a [`Batch`] of rows; a [`Compute`] runs its range of layers over them. A row's result depends on
 //! its own sequence alone: not on the batch, the chunk, the page numbers, the thread count or the split of layers.
 
+pub mod cpu;
+
 use helixflow_model::{LayerRange, TokenId};
 
 /// Positions held by one KV page. A multiple of the block in which attention reduces.
