@@ -24,8 +24,12 @@ pub(crate) fn free_mark(messages: &[Message]) -> Option<char> {
 /// The content with a mark inside everything that could become one of the `control` texts.
 pub(crate) fn guard<'a>(content: &str, control: impl Iterator<Item = &'a str>, mark: char) -> String {
     let mut places = BTreeSet::new();
+    // Most templates trim contents, so what stands at the ends of the trimmed one counts too.
+    let trimmed = content.trim();
+    let leading = content.len() - content.trim_start().len();
     for token in control {
-        find_places(content, token, &mut places);
+        find_places(content, 0, token, &mut places);
+        find_places(trimmed, leading, token, &mut places);
     }
     let mut guarded = String::with_capacity(content.len() + places.len() * mark.len_utf8());
     let mut copied = 0;
@@ -38,14 +42,14 @@ pub(crate) fn guard<'a>(content: &str, control: impl Iterator<Item = &'a str>, m
     guarded
 }
 
-/// Byte offsets in `content` where a mark breaks `token`.
-fn find_places(content: &str, token: &str, places: &mut BTreeSet<usize>) {
+/// Where a mark breaks `token`: byte offsets in a text of which `content` is the part from `base` on.
+fn find_places(content: &str, base: usize, token: &str, places: &mut BTreeSet<usize>) {
     let mut letters = token.char_indices().skip(1);
     let Some((second, _)) = letters.next() else { return };
     // The content holds the rest of a token that the text before it begins.
     let rests = std::iter::once(second).chain(letters.map(|(start, _)| start));
     if rests.filter_map(|start| token.get(start..)).any(|rest| continues(content, rest)) {
-        places.insert(0);
+        places.insert(base);
     }
     // The content holds the token, or its beginning at its own end.
     let mut from = 0;
@@ -53,7 +57,7 @@ fn find_places(content: &str, token: &str, places: &mut BTreeSet<usize>) {
         let Some(start) = rest.find(token.get(..second).unwrap_or(token)) else { break };
         let place = from + start + second;
         if rest.get(start..).is_some_and(|found| continues(found, token)) {
-            places.insert(place);
+            places.insert(base + place);
         }
         from = place;
     }
@@ -84,6 +88,7 @@ mod tests {
         assert_eq!(guarded("x<"), "x<#");
         assert_eq!(guarded("nd|> x"), "#nd|> x");
         assert_eq!(guarded("end"), "#end");
+        assert_eq!(guarded(" nd|> x<|e \n"), " #nd|> x<#|e \n");
     }
 
     #[test]
