@@ -2,7 +2,10 @@
 
 use helixflow_model::TokenId;
 
-use super::candidates::{Rank, rank_front};
+use super::argmax::argmax;
+use super::draw::total;
+use super::exp::exp;
+use super::rank::best;
 
 /// How likely the model found a token, and what it would rather have said.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,23 +19,20 @@ pub struct Logprobs {
 impl Logprobs {
     /// Of `token`, and of the `alternatives` likeliest.
     pub(super) fn new(logits: &[f32], token: TokenId, alternatives: usize) -> Self {
-        let mut ranks: Vec<Rank> = (0_u32..)
-            .zip(logits)
-            .filter(|(_, logit)| logit.is_finite())
-            .map(|(token, &logit)| Rank::new(logit, token))
-            .collect();
-        let largest = ranks.iter().max().map_or(0.0, |rank| f64::from(rank.logit()));
-        let sum: f64 = ranks.iter().map(|rank| libm::exp(f64::from(rank.logit()) - largest)).sum();
-        let log_sum = largest + libm::log(sum);
-        let logprob = |logit: f32| (f64::from(logit) - log_sum) as f32;
-        rank_front(&mut ranks, alternatives);
+        let largest = argmax(logits).and_then(|best| logits.get(best.0 as usize)).copied().unwrap_or(0.0);
+        let mut weights = vec![0.0; logits.len()];
+        for (weight, &logit) in weights.iter_mut().zip(logits) {
+            *weight = if logit <= largest { exp(logit - largest) } else { 0.0 };
+        }
+        let log_sum = f64::from(largest) + libm::log(total(&weights));
+        let logprob = |token: u32| {
+            logits.get(token as usize).map_or(f32::NEG_INFINITY, |&logit| (f64::from(logit) - log_sum) as f32)
+        };
+        let mut ranks = Vec::new();
+        best(&mut ranks, logits, alternatives);
         Self {
-            chosen: logits.get(token.0 as usize).map_or(f32::NEG_INFINITY, |&logit| logprob(logit)),
-            top: ranks
-                .iter()
-                .take(alternatives)
-                .map(|rank| (TokenId(rank.token()), logprob(rank.logit())))
-                .collect(),
+            chosen: logprob(token.0),
+            top: ranks.iter().map(|rank| (TokenId(rank.token()), logprob(rank.token()))).collect(),
         }
     }
 }

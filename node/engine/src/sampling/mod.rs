@@ -5,17 +5,20 @@
 //! temperature, min-p, top-k, top-p, draw. Temperature 0 takes the likeliest after the penalty. Reported
 //! log-probabilities are those of the model, before any of these steps (vLLM's `raw_logprobs`).
 //!
-//! Exactness: exponential and logarithm come from the pinned crate `libm` (plain Rust; the platform's differ by CPU),
-//! sums run in one fixed order in f64, equal logits rank by lower token id, and each random number is a function of
+//! Exactness: the exponential is our own, the logarithm that of the pinned crate `libm` (plain Rust; the platform's
+//! differ by CPU), sums run in one fixed order in f64, equal logits rank by lower token id, and each random number is a function of
 //! (seed, choice, index of the token). Logits that are not finite are no candidates.
 //!
 //! Left out: stop strings, which only the text layer can see.
 
 mod argmax;
 mod candidates;
+mod draw;
 mod ending;
+mod exp;
 mod logprobs;
 mod philox;
+mod rank;
 mod sampler;
 
 pub use ending::Ending;

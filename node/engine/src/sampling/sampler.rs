@@ -54,12 +54,14 @@ impl Sampler {
         } else {
             logits
         };
+        let best = argmax(adjusted).ok_or(NoCandidate)?;
+        let largest = adjusted.get(best.0 as usize).copied().ok_or(NoCandidate)?;
         let token = if sampling.temperature > 0.0 {
-            self.candidates.draw(adjusted, sampling, rules.draw.uniform()).map(TokenId)
+            let uniform = rules.draw.uniform();
+            TokenId(self.candidates.draw(adjusted, largest, sampling, uniform).ok_or(NoCandidate)?)
         } else {
-            argmax(adjusted)
-        }
-        .ok_or(NoCandidate)?;
+            best
+        };
         let logprobs = sampling.logprobs.map(|count| Logprobs::new(logits, token, count as usize));
         Ok(Chosen { token, logprobs })
     }
@@ -130,5 +132,41 @@ mod tests {
         let chosen = Sampler::default().choose(&[1.0, 1.0], &rules).expect("both are finite");
         let half = 0.5_f32.ln();
         assert_eq!(chosen.logprobs, Some(Logprobs { chosen: half, top: vec![(TokenId(0), half)] }));
+    }
+
+    /// Other tokens here mean that a stream cannot go on between this build and the last: raise the arithmetic
+    /// revision.
+    #[test]
+    fn golden_choices() {
+        let logits: Vec<f32> =
+            (0..1000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / 1_048_576.0 - 8.0).collect();
+        let sampling = Sampling {
+            temperature: 0.8,
+            top_k: 200,
+            top_p: 0.9,
+            min_p: 0.001,
+            repetition_penalty: 1.1,
+            logprobs: Some(0),
+            ..Sampling::default()
+        };
+        let seen = BTreeSet::from([TokenId(0), TokenId(8)]);
+        let mut sampler = Sampler::default();
+        let golden: Vec<(u32, u32)> = (0..6)
+            .map(|index| {
+                let rules =
+                    Rules { sampling: &sampling, seen: &seen, masked: &[], draw: Draw { index, ..DRAW } };
+                let chosen = sampler.choose(&logits, &rules).expect("all are finite");
+                (chosen.token.0, chosen.logprobs.map_or(0, |logprobs| logprobs.chosen.to_bits()))
+            })
+            .collect();
+        let expected = [
+            (783, 0xc0ac_fad6),
+            (872, 0xc0aa_683a),
+            (597, 0xc095_97ac),
+            (377, 0xc084_f0d4),
+            (419, 0xc09a_bce6),
+            (720, 0xc08c_48bc),
+        ];
+        assert_eq!(golden, expected);
     }
 }

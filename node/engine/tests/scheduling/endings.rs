@@ -57,7 +57,9 @@ fn a_stop_string_ends_its_choice_in_that_very_step() {
     let mut bench = Bench::roomy();
     let request = request(prompt(1, 20), warm(60));
     let number = bench.submit_to(Manner::StopAfter(4), request.clone());
-    (0..4).for_each(|_| drop(bench.step()));
+    for _ in 0..4 {
+        bench.step();
+    }
     assert_eq!(bench.heard[&number].streams(), streams(&request, Some(4)));
     bench.assert_nothing_is_held();
 }

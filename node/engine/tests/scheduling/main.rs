@@ -4,6 +4,8 @@
 //! page given to two, or a position written elsewhere, shows at once. The oracle computes the same streams without
 //! scheduler, batch or pages.
 
+#![cfg(test)]
+
 mod bench;
 mod endings;
 mod exactness;
