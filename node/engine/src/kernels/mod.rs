@@ -19,6 +19,8 @@ mod norm;
 mod rope;
 mod set;
 mod silu;
+#[cfg(test)]
+mod twins;
 
 pub(crate) use activation::{ActivationRow, Activations, BLOCK, Needs};
 pub(crate) use attention::{Attend, HeadShape, StoreHead};
