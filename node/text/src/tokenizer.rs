@@ -14,7 +14,7 @@ use crate::specials::{Fragment, Recognise, SpecialTokens};
 use crate::vocabulary::{Vocabulary, VocabularyError};
 
 /// Longest text that is tokenized at once, in bytes: more than twice what the longest context of a supported
-/// model (131,072 tokens) holds in English, and short enough to be tokenized in about a second.
+/// model (131,072 tokens) holds in English, and short enough that the worst of texts takes a few seconds.
 pub const MAX_TEXT_BYTES: usize = 2 << 20;
 
 /// Names of control tokens that end an answer although the file need not say so: those that llama.cpp also takes

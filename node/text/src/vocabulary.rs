@@ -1,7 +1,8 @@
 //! A model's vocabulary as its file gives it, and the checks that make it safe to build on.
 //!
 //! The fields mirror the `tokenizer.ggml.*` keys of GGUF. A field that the file leaves out takes llama.cpp's
-//! default when the tokenizer is built, not here.
+//! default when the tokenizer is built, not here. Texts are UTF-8 in every published vocabulary: bytes that are none
+//! are written in the scheme's own alphabet.
 
 use std::collections::BTreeMap;
 

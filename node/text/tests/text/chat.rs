@@ -111,6 +111,31 @@ fn the_time_is_the_one_that_was_given() {
 }
 
 #[test]
+fn a_template_may_slice_count_and_remember() {
+    let source = "\
+{%- if messages[0]['role'] == 'system' %}{% set system = messages[0]['content'] | trim %}
+{%- set messages = messages[1:] %}{% else %}{% set system = '' %}{% endif %}
+{%- set ns = namespace(turns=0) %}
+{{- bos_token + system }}
+{%- for message in messages %}
+    {%- if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}
+        {{- raise_exception('Roles must take turns') }}
+    {%- endif %}
+    {%- set ns.turns = ns.turns + 1 %}
+    {{- ' [' ~ message.content.split('</think>')[-1].strip() ~ ']' -}}
+{%- endfor %}
+{{- ns.turns if tools is none else tools }}";
+    let messages = [
+        Message::new("system", " s "),
+        Message::new("user", "a"),
+        Message::new("assistant", "why</think>\nb"),
+        Message::new("user", "c"),
+    ];
+    assert_eq!(render(source, &messages).unwrap(), "<|start|>s [a] [b] [c]3");
+    assert!(matches!(render(source, &messages[2..]), Err(ChatError::Refused(_))));
+}
+
+#[test]
 fn blocks_take_their_line_with_them_and_loops_can_break() {
     let source =
         "a\n  {% for message in messages %}\n{{ message.content }}\n  {% break %}\n  {% endfor %}\nb";
