@@ -44,8 +44,6 @@ pub(crate) fn open(env: &Env, cluster: &ClusterId, address: &str) -> Result<Coor
 /// A call of this node's own: no client stands behind it.
 pub(crate) fn own_call<T>(env: &Env, message: T) -> tonic::Request<T> {
     let mut request = tonic::Request::new(message);
-    if let Ok(id) = RequestId::new(format!("node-{:016x}", env.random.next_u64())) {
-        attach(&CallContext::new(id), request.metadata_mut());
-    }
+    attach(&CallContext::new(RequestId::drawn(env.random.next_u64())), request.metadata_mut());
     request
 }

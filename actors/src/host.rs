@@ -26,6 +26,7 @@ pub trait Host: Send + Sync + 'static {
         &self,
         assignment: &Assignment,
         weights: Self::Weights,
+        notes: &Notes,
     ) -> impl Future<Output = Result<Self::Replica, Fault>> + Send;
 }
 

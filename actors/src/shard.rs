@@ -83,7 +83,7 @@ impl<H: Host> ShardState<H> {
         let fence = self.assignment.fence();
         let weights = self.host.fetch(&self.assignment, &self.notes).await?;
         self.supervisor.cast(SupervisorMessage::Fetched(fence))?;
-        let replica = Arc::new(self.host.load(&self.assignment, weights).await?);
+        let replica = Arc::new(self.host.load(&self.assignment, weights, &self.notes).await?);
         self.replica = Some(Arc::clone(&replica));
         self.supervisor.cast(SupervisorMessage::Loaded(fence, replica))?;
         Ok(())

@@ -67,7 +67,7 @@ impl Host for FakeHost {
         Ok(())
     }
 
-    async fn load(&self, assignment: &Assignment, (): ()) -> Result<FakeReplica, Fault> {
+    async fn load(&self, assignment: &Assignment, (): (), _: &Notes) -> Result<FakeReplica, Fault> {
         self.note("load", assignment);
         match *self.mood.borrow() {
             Mood::CannotLoad => return Err(Fault::passing("no memory today")),

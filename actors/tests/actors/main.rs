@@ -2,6 +2,8 @@
 //!
 //! Time is tokio's own and stands still while anybody has work: pauses of minutes cost nothing, and nothing is timed.
 
+#![cfg(test)]
+
 mod coordinator;
 mod host;
 mod lives;

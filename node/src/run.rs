@@ -1,0 +1,111 @@
+//! A node from its start to its end: lock, ports, actors, servers; then a drain, and everything in reverse.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use helixflow_actors::{NodeActors, NodeIdentity, NodePlan};
+use helixflow_env::Env;
+use helixflow_env::disk::Lock;
+use helixflow_env::net::Listener;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::NodeConfig;
+use crate::error::NodeError;
+use crate::http::Shown;
+use crate::shard::NodeHost;
+use crate::weights::FetchSettings;
+use crate::{device, grpc, http, identity};
+
+/// How long the servers may take to close their connections once nothing runs any more.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+
+/// Runs a node until `shutdown` is done, then drains it. `metrics` is what `/metrics` shows.
+///
+/// It serves what the coordinators order, and goes on serving that while none of them answers.
+pub async fn run(
+    config: NodeConfig,
+    env: Env,
+    metrics: PrometheusHandle,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), NodeError> {
+    let uuid = identity::machine_uuid(&env, &config.data_dir)?;
+    let _lock = lock(&config, &env)?;
+    let grpc = bind("grpc", config.grpc.listen, &env).await?;
+    let http = bind("http", config.http.listen, &env).await?;
+    let identity = NodeIdentity {
+        cluster: config.cluster.clone(),
+        uuid,
+        region: config.region.clone(),
+        advertise: config.grpc.advertised(grpc.local_addr()),
+        memory: config.memory.unwrap_or_else(device::machine_memory),
+    };
+    tracing::info!(grpc = %grpc.local_addr(), http = %http.local_addr(), advertise = identity.advertise, "listening");
+    let mut actors = NodeActors::start(plan(&config, &env, identity)).await?;
+    let stop = CancellationToken::new();
+    let mut servers = JoinSet::new();
+    let shown = Shown { metrics, reports: actors.reports() };
+    let serving = http::serve(http, shown, stop.clone());
+    servers.spawn(async { ("http", serving.await.map_err(Into::into)) });
+    let serving = grpc::serve(grpc, config.cluster, env, actors.roster(), stop.clone());
+    servers.spawn(async { ("grpc", serving.await.map_err(Into::into)) });
+
+    let outcome = tokio::select! {
+        () = shutdown => Ok(()),
+        () = actors.ended() => Err(NodeError::Actors),
+        Some(ended) = servers.join_next() => Err(why(ended)),
+    };
+    if !matches!(outcome, Err(NodeError::Actors)) {
+        tracing::info!("draining");
+        actors.shut_down();
+        actors.ended().await;
+    }
+    stop.cancel();
+    let closed = async { while servers.join_next().await.is_some() {} };
+    if tokio::time::timeout(CLOSE_LIMIT, closed).await.is_err() {
+        tracing::debug!("some connections were cut");
+    }
+    outcome
+}
+
+/// A server ended, although nobody told it to.
+fn why(ended: Result<(&'static str, Result<(), BoxError>), JoinError>) -> NodeError {
+    match ended {
+        Ok((key, Err(source))) => NodeError::Server { key, source },
+        Ok((key, Ok(()))) => NodeError::Server { key, source: "it ended".into() },
+        Err(lost) => NodeError::Server { key: "grpc or http", source: lost.into() },
+    }
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+fn lock(config: &NodeConfig, env: &Env) -> Result<Lock, NodeError> {
+    let path = config.data_dir.clone();
+    env.disk.lock(&path.join("lock")).map_err(|source| match source.kind() {
+        io::ErrorKind::WouldBlock => NodeError::InUse { path },
+        _ => NodeError::Lock { path, source },
+    })
+}
+
+async fn bind(key: &'static str, address: std::net::SocketAddr, env: &Env) -> Result<Listener, NodeError> {
+    env.network.bind(address).await.map_err(|source| NodeError::Port { key, address, source })
+}
+
+fn plan(config: &NodeConfig, env: &Env, identity: NodeIdentity) -> NodePlan<NodeHost> {
+    let host = NodeHost {
+        weights_dir: config.weights_dir(),
+        settings: FetchSettings::default(),
+        threads: config.threads(),
+        kv_memory: config.kv_memory,
+    };
+    NodePlan {
+        identity,
+        coordinators: config.coordinators.clone(),
+        folder: config.data_dir.clone(),
+        boards: device::boards(),
+        host: Arc::new(host),
+        env: env.clone(),
+    }
+}
