@@ -97,7 +97,11 @@ impl RoutingTable {
     /// Every version of every model that is served, or about to be.
     pub fn served(&self) -> impl Iterator<Item = Served<'_>> {
         self.models.iter().flat_map(|(model, versions)| {
-            versions.iter().map(move |version| Served { model, version: &version.name, ready: version.ready.len() })
+            versions.iter().map(move |version| Served {
+                model,
+                version: &version.name,
+                ready: version.ready.len(),
+            })
         })
     }
 
