@@ -2,13 +2,13 @@
 //! source files are read and measured.
 //!
 //! Everything that a test needs beyond the toolchain is put in place by `make test`; a missing piece is an error
-//! that names the command which brings it. Starting and ending processes is not here: it belongs to the tests that
-//! need it.
+//! that names the command which brings it.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+pub mod cluster;
 pub mod rust_file;
 pub mod tidy;
 pub mod tree;
