@@ -1,8 +1,8 @@
-//! A scheduler on the toy, driven step by step, and a record of all that it tells.
+//! A scheduler on some layers, driven step by step, and a record of all that it tells.
 
 use std::collections::BTreeMap;
 
-use helixflow_engine::compute::Limits;
+use helixflow_engine::compute::{Compute, Limits};
 use helixflow_engine::kv::CacheSalt;
 use helixflow_engine::sampling::Chosen;
 use helixflow_engine::schedule::{
@@ -11,7 +11,7 @@ use helixflow_engine::schedule::{
 use helixflow_model::{FinishReason, LoadReport, Sampling, TokenId, Usage};
 
 use crate::oracle::Stream;
-use crate::toy::{CONTEXT, Toy, VOCABULARY};
+use crate::toy::Toy;
 
 pub(crate) const EOS: TokenId = TokenId(2);
 
@@ -103,18 +103,22 @@ pub(crate) enum Manner {
 
 pub(crate) struct Bench {
     pub(crate) scheduler: Scheduler,
-    toy: Toy,
+    compute: Box<dyn Compute>,
     next: u64,
     manners: BTreeMap<RequestNumber, (Manner, Vec<usize>)>,
     pub(crate) heard: BTreeMap<RequestNumber, Heard>,
 }
 
 impl Bench {
+    /// On the toy.
     pub(crate) fn new(limits: Limits, budget: Budget) -> Self {
-        let bounds = Bounds { context: CONTEXT, vocabulary: VOCABULARY, pages: limits.pages };
+        Self::on(Box::new(Toy::new(limits)), budget)
+    }
+
+    pub(crate) fn on(compute: Box<dyn Compute>, budget: Budget) -> Self {
         Self {
-            scheduler: Scheduler::new(bounds, budget),
-            toy: Toy::new(limits),
+            scheduler: Scheduler::new(Bounds::new(compute.shape(), compute.limits()), budget),
+            compute,
             next: 0,
             manners: BTreeMap::new(),
             heard: BTreeMap::new(),
@@ -156,11 +160,11 @@ impl Bench {
             }
         };
         self.scheduler.admit(&mut deliver);
-        self.scheduler.step(&mut self.toy, &mut deliver)
+        self.scheduler.step(&mut *self.compute, &mut deliver)
     }
 
     pub(crate) fn step(&mut self) -> Stepped {
-        let stepped = self.try_step().expect("the toy does not fail");
+        let stepped = self.try_step().expect("the layers do not fail");
         assert!(stepped.rows > 0 || !self.scheduler.has_work(), "there is work, but no step");
         stepped
     }
