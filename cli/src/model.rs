@@ -51,7 +51,7 @@ async fn fetch(model: &ModelSpec, folder: &std::path::Path) -> anyhow::Result<Pa
     let settings = FetchSettings::default();
     let fetched = bar.follow(latest, weights::fetch(model, folder, &settings, &progress));
     tokio::select! {
-        path = fetched => Ok(path?),
+        path = fetched => Ok(weights::link_by_name(model, &path?)?),
         _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted; the same command goes on from there"),
     }
 }

@@ -85,7 +85,7 @@ pub(crate) async fn keep(index: usize, spec: Spec, events: mpsc::Sender<Event>, 
         let _ = events.send(Event::Started { index, pid: child.id().unwrap_or(0) }).await;
         let status = tokio::select! {
             status = child.wait() => status,
-            _ = stop.wait_for(|stop| *stop) => return end(child).await,
+            () = told(&mut stop) => return end(child).await,
         };
         let again_in = next_wait(wait, started.elapsed());
         wait = Some(again_in);
@@ -94,9 +94,14 @@ pub(crate) async fn keep(index: usize, spec: Spec, events: mpsc::Sender<Event>, 
         }
         tokio::select! {
             () = sleep(again_in) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
+            () = told(&mut stop) => return,
         }
     }
+}
+
+/// Waits until `stop` turns true, or until nobody is left who could turn it.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 fn start(spec: &Spec) -> anyhow::Result<Child> {
