@@ -1,1 +1,21 @@
-//! The cluster's brain: Raft, the reconcile loop and the gateway.
+//! The cluster's brain: Raft, the leader's reconcile loop, soft state of the nodes, and the services over them.
+//!
+//! [`run`] is the daemon. [`raft`] holds the replicated state, `telemetry` what nodes report, `reconcile` turns both
+//! into proposals, `cluster` answers operators and nodes.
+
+mod cluster;
+pub mod config;
+mod coordinator;
+mod dedicated;
+mod error;
+mod gateway;
+mod http;
+mod ports;
+pub mod raft;
+mod reconcile;
+mod telemetry;
+
+pub use config::CoordinatorConfig;
+pub use coordinator::{Coordinator, run};
+pub use error::CoordinatorError;
+pub use ports::Addresses;

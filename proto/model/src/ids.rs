@@ -26,6 +26,12 @@ numeric_id!(
     /// A voter or observer of the Raft group. Allotted once, never reused.
     CoordinatorId, "coordinator-"
 );
+impl From<u64> for CoordinatorId {
+    /// Raft's own tests number their members.
+    fn from(id: u64) -> Self {
+        Self(id)
+    }
+}
 numeric_id!(
     /// A GPU node, allotted by the log when the node first joins.
     NodeId, "node-"

@@ -1,0 +1,175 @@
+//! The calls themselves: check, write through the log, answer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use helixflow_model::{Bytes, ClusterId, CoordinatorId, Incarnation, ModelSpec, NodeId, Region};
+use helixflow_policy::state::{
+    Capacity, ClusterState, Command, Coordinator, MAX_COORDINATORS, NodeUuid, Outcome, Refusal,
+};
+use helixflow_proto::context::CallContext;
+use helixflow_proto::error::{Reason, invalid, status};
+use helixflow_proto::v1::cluster_service_server::ClusterService;
+use helixflow_proto::v1::{
+    AddModelRequest, AddModelResponse, BootstrapRequest, BootstrapResponse, CoordinatorMember,
+    JoinNodeRequest, JoinNodeResponse, NodePart, StatusRequest, StatusResponse, WatchNodeRequest,
+};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use super::status::{View, describe};
+use super::watch::parts;
+use crate::raft::{Applied, Handle, WRITE_DEADLINE};
+use crate::telemetry::Reports;
+
+/// How long a node that joined elsewhere may take to become known here.
+const KNOWN_WITHIN: Duration = Duration::from_secs(2);
+/// The life of a new cluster.
+const FIRST_INCARNATION: Incarnation = Incarnation(1);
+
+/// Serves operators and nodes.
+pub(crate) struct Service {
+    cluster: ClusterId,
+    raft: Handle,
+    state: watch::Receiver<Arc<ClusterState>>,
+    reports: watch::Receiver<Arc<Reports>>,
+    stop: CancellationToken,
+}
+
+impl Service {
+    /// Over the replicated state and the latest reports; streams end with `stop`.
+    pub(crate) fn new(
+        cluster: ClusterId,
+        raft: Handle,
+        reports: watch::Receiver<Arc<Reports>>,
+        stop: CancellationToken,
+    ) -> Self {
+        Self { cluster, state: raft.state(), raft, reports, stop }
+    }
+
+    /// Writes a command; a refusal of the state machine is an error of the call.
+    async fn write(&self, command: Command, deadline: Instant) -> Result<Applied, Status> {
+        let applied = self.raft.propose(command, deadline).await?;
+        match &applied.outcome {
+            Outcome::Refused { reason } => Err(refused(reason)),
+            Outcome::Applied | Outcome::Unchanged | Outcome::Joined { .. } => Ok(applied),
+        }
+    }
+}
+
+fn refused(reason: &Refusal) -> Status {
+    match reason {
+        Refusal::InvalidField { field } => invalid(&field.to_string(), reason.to_string()),
+        Refusal::UnknownModel { .. } => status(Reason::UnknownModel, reason.to_string()),
+        _ => status(Reason::Refused, reason.to_string()),
+    }
+}
+
+/// When the call's write has to be done.
+fn deadline<T>(request: &Request<T>) -> Result<Instant, Status> {
+    let latest = Instant::now() + WRITE_DEADLINE;
+    Ok(CallContext::of(request)?.deadline.map_or(latest, |asked| asked.min(latest)))
+}
+
+#[tonic::async_trait]
+impl ClusterService for Service {
+    async fn bootstrap(
+        &self,
+        request: Request<BootstrapRequest>,
+    ) -> Result<Response<BootstrapResponse>, Status> {
+        let deadline = deadline(&request)?;
+        let members = members(request.into_inner())?;
+        self.raft.bootstrap(members.iter().map(|(id, m)| (*id, m.raft.clone())).collect()).await?;
+        let cluster = self.cluster.clone();
+        self.write(Command::Bootstrap { cluster, incarnation: FIRST_INCARNATION }, deadline).await?;
+        for (id, coordinator) in members {
+            self.write(Command::RegisterCoordinator { id, coordinator }, deadline).await?;
+        }
+        Ok(Response::new(BootstrapResponse {}))
+    }
+
+    async fn status(&self, _: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
+        let state = Arc::clone(&self.state.borrow());
+        let reports = Arc::clone(&self.reports.borrow());
+        Ok(Response::new(describe(&View {
+            cluster: &self.cluster,
+            standing: &self.raft.standing(),
+            state: &state,
+            reports: &reports,
+            now: Instant::now(),
+        })))
+    }
+
+    async fn join_node(
+        &self,
+        request: Request<JoinNodeRequest>,
+    ) -> Result<Response<JoinNodeResponse>, Status> {
+        let deadline = deadline(&request)?;
+        let applied = self.write(join(request.into_inner())?, deadline).await?;
+        match applied.outcome {
+            Outcome::Joined { node } => {
+                Ok(Response::new(JoinNodeResponse { node: node.0, epoch: applied.index }))
+            }
+            other => {
+                Err(status(Reason::Internal, format!("the join was answered with {other:?}; report this")))
+            }
+        }
+    }
+
+    type WatchNodeStream = BoxStream<'static, Result<NodePart, Status>>;
+
+    async fn watch_node(
+        &self,
+        request: Request<WatchNodeRequest>,
+    ) -> Result<Response<Self::WatchNodeStream>, Status> {
+        let node = NodeId(request.into_inner().node);
+        let mut state = self.state.clone();
+        let known = state.wait_for(|state| state.nodes().contains_key(&node));
+        if timeout(KNOWN_WITHIN, known).await.is_err() {
+            return Err(status(Reason::Refused, Refusal::UnknownNode { node }.to_string()));
+        }
+        let parts = parts(self.state.clone(), node).take_until(self.stop.clone().cancelled_owned());
+        Ok(Response::new(parts.map(Ok).boxed()))
+    }
+
+    async fn add_model(
+        &self,
+        request: Request<AddModelRequest>,
+    ) -> Result<Response<AddModelResponse>, Status> {
+        let deadline = deadline(&request)?;
+        let model = request.into_inner().model.ok_or_else(|| invalid("model", "model: is missing"))?;
+        let spec = ModelSpec::try_from(model)?;
+        let applied = self.write(Command::AddModel { spec }, deadline).await?;
+        Ok(Response::new(AddModelResponse { epoch: applied.index }))
+    }
+}
+
+/// The members of a bootstrap, each id once.
+fn members(request: BootstrapRequest) -> Result<BTreeMap<CoordinatorId, Coordinator>, Status> {
+    if request.members.is_empty() || request.members.len() > MAX_COORDINATORS {
+        let found = request.members.len();
+        return Err(invalid("members", format!("members: {found} of them; give 1 to {MAX_COORDINATORS}")));
+    }
+    let mut members = BTreeMap::new();
+    for CoordinatorMember { id, region, grpc, raft } in request.members {
+        let region = Region::new(region).map_err(|error| invalid("members.region", error.to_string()))?;
+        if members.insert(CoordinatorId(id), Coordinator { region, grpc, raft }).is_some() || id == 0 {
+            return Err(invalid("members.id", format!("members.id: {id}; give each its own, from 1")));
+        }
+    }
+    Ok(members)
+}
+
+fn join(request: JoinNodeRequest) -> Result<Command, Status> {
+    let JoinNodeRequest { uuid, region, advertise, memory_bytes } = request;
+    let uuid: NodeUuid = uuid.parse().map_err(|error| invalid("uuid", format!("uuid: {error}")))?;
+    let region = Region::new(region).map_err(|error| invalid("region", error.to_string()))?;
+    // A join names the memory of all boards together; placement asks for no more yet.
+    let capacity = Capacity { boards: 1, memory: Bytes(memory_bytes) };
+    Ok(Command::JoinNode { uuid, region, advertise, capacity })
+}

@@ -1,0 +1,247 @@
+//! One coordinator: its ports, its runtimes, its tasks, from start to end.
+//!
+//! Raft, its network and its port live on a runtime of their own; the log's writer blocks on another. Everything else
+//! (clients, nodes, reports, the reconcile loop) shares the caller's.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use helixflow_env::Env;
+use helixflow_env::disk::Lock;
+use helixflow_env::net::Listener;
+use helixflow_model::RequestId;
+use helixflow_policy::failover::LeaseTerms;
+use helixflow_proto::context::{ContextLayer, Trust};
+use helixflow_proto::hello::{Hello, HelloLayer};
+use helixflow_proto::v1::cluster_service_server::ClusterServiceServer;
+use helixflow_proto::v1::telemetry_service_server::TelemetryServiceServer;
+use metrics_exporter_prometheus::PrometheusHandle;
+use openraft_rt_tokio::TokioRuntime;
+use tokio::runtime::Handle as Runtime;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use tonic::transport::Server;
+
+use crate::config::CoordinatorConfig;
+use crate::dedicated::Dedicated;
+use crate::error::CoordinatorError;
+use crate::gateway::{self, Gateway};
+use crate::ports::{Addresses, Ports};
+use crate::raft::{Handle, Setup};
+use crate::telemetry::{MAX_REPORT_BYTES, Telemetry};
+use crate::{cluster, http, raft, reconcile, telemetry};
+
+/// Threads of Raft's runtime: its core keeps one busy, its network and the forwarded writes the other.
+const RAFT_THREADS: usize = 2;
+/// Threads that block on the disk: the log's writer, and a snapshot beside it.
+const DISK_THREADS: usize = 2;
+/// How long calls under way may take when the process ends.
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// Runs a coordinator until `shutdown` is done, or until it cannot go on.
+pub async fn run(
+    config: CoordinatorConfig,
+    env: Env,
+    metrics: PrometheusHandle,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), CoordinatorError> {
+    Coordinator::start(config, env, metrics).await?.serve(shutdown).await
+}
+
+/// A coordinator whose ports are open.
+pub struct Coordinator {
+    addresses: Addresses,
+    raft: Handle,
+    stop: CancellationToken,
+    tasks: JoinSet<Result<(), CoordinatorError>>,
+    /// Ends last: the threads of Raft and of the disk, and the claim on the data directory.
+    _held: (Dedicated, Dedicated, Lock),
+}
+
+impl Coordinator {
+    /// Checks the configuration, opens the ports, starts Raft and the servers.
+    pub async fn start(
+        config: CoordinatorConfig,
+        env: Env,
+        metrics: PrometheusHandle,
+    ) -> Result<Self, CoordinatorError> {
+        config.check()?;
+        let lock = claim(&config, &env)?;
+        let threads = |name, count| {
+            Dedicated::start(name, count).map_err(|source| CoordinatorError::Threads { name, source })
+        };
+        let (raft_runtime, disk_runtime) =
+            (threads("raft", RAFT_THREADS)?, threads("raft-disk", DISK_THREADS)?);
+        let Ports { grpc, raft: raft_port, http, addresses } =
+            Ports::bind(&config, &env, raft_runtime.handle()).await?;
+        let setup = Setup {
+            id: config.id,
+            hello: Hello::new(config.cluster.clone()),
+            timings: config.timings.clone(),
+            data_dir: config.data_dir.clone(),
+            env: env.clone(),
+            disk: disk_runtime.handle().clone(),
+        };
+        let (raft, routes) = start_raft(setup, raft_runtime.handle()).await?;
+        let mut starting =
+            Starting { config, env, raft, stop: CancellationToken::new(), tasks: JoinSet::new() };
+        starting.serve_raft(raft_port, routes, raft_runtime.handle());
+        starting.serve_http(http, metrics);
+        starting.serve_grpc(grpc)?;
+        let Starting { config, raft, stop, tasks, .. } = starting;
+        tracing::info!(
+            id = %config.id, cluster = %config.cluster, grpc = %addresses.grpc, raft = %addresses.raft,
+            http = %addresses.http, "the coordinator answers"
+        );
+        Ok(Self { addresses, raft, stop, tasks, _held: (raft_runtime, disk_runtime, lock) })
+    }
+
+    /// The addresses as others reach them, with the ports that were drawn.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// The way to the replicated state.
+    pub fn raft(&self) -> &Handle {
+        &self.raft
+    }
+
+    /// Serves until `shutdown` is done, or until this coordinator cannot go on; then ends in order.
+    pub async fn serve(mut self, shutdown: impl Future<Output = ()>) -> Result<(), CoordinatorError> {
+        let outcome = tokio::select! {
+            () = shutdown => Ok(()),
+            reason = self.raft.ended() => Err(CoordinatorError::RaftEnded { reason }),
+            ended = self.tasks.join_next() => flatten(ended),
+        };
+        self.stop.cancel();
+        let drain = async { while self.tasks.join_next().await.is_some() {} };
+        if timeout(DRAIN, drain).await.is_err() {
+            tracing::warn!("calls that were still under way are cut off");
+            self.tasks.abort_all();
+        }
+        self.raft.stop().await;
+        outcome
+    }
+}
+
+/// The end of a task: an error, unless everything was told to end.
+fn flatten(
+    ended: Option<Result<Result<(), CoordinatorError>, tokio::task::JoinError>>,
+) -> Result<(), CoordinatorError> {
+    match ended {
+        Some(Ok(result)) => result,
+        Some(Err(source)) => {
+            Err(CoordinatorError::Server { name: "coordinator's", source: Box::new(source) })
+        }
+        None => Ok(()),
+    }
+}
+
+/// Makes the data directory and takes it for this process alone.
+fn claim(config: &CoordinatorConfig, env: &Env) -> Result<Lock, CoordinatorError> {
+    let path = || config.data_dir.clone();
+    env.disk
+        .create_dir_all(&config.data_dir)
+        .map_err(|source| CoordinatorError::DataDir { path: path(), source })?;
+    env.disk
+        .lock(&config.data_dir.join("lock"))
+        .map_err(|source| CoordinatorError::InUse { path: path(), source })
+}
+
+async fn start_raft(setup: Setup, runtime: &Runtime) -> Result<(Handle, Routes), CoordinatorError> {
+    let started = runtime.spawn(raft::start::<TokioRuntime>(setup)).await;
+    let died = |source| CoordinatorError::Server { name: "Raft", source: Box::new(source) };
+    Ok(started.map_err(died)??)
+}
+
+/// A coordinator whose servers are being started.
+struct Starting {
+    config: CoordinatorConfig,
+    env: Env,
+    raft: Handle,
+    stop: CancellationToken,
+    tasks: JoinSet<Result<(), CoordinatorError>>,
+}
+
+impl Starting {
+    /// The Raft port, on Raft's runtime. It closes only after the other servers: Raft works until it is stopped.
+    fn serve_raft(&mut self, port: Listener, routes: Routes, runtime: &Runtime) {
+        let server = Server::builder()
+            .layer(HelloLayer::new(Hello::new(self.config.cluster.clone())))
+            .add_routes(routes)
+            .serve_with_incoming(port);
+        let stop = self.stop.clone();
+        let serve = async move {
+            tokio::select! {
+                ended = server => ended.map_err(|source| ended_with("Raft port's", source)),
+                () = stop.cancelled() => Ok(()),
+            }
+        };
+        self.tasks.spawn_on(serve, runtime);
+    }
+
+    fn serve_http(&mut self, port: Listener, metrics: PrometheusHandle) {
+        let served = http::serve(port, self.raft.clone(), metrics, self.stop.clone().cancelled_owned());
+        self.tasks.spawn(async move { served.await.map_err(|source| ended_with("HTTP", source)) });
+    }
+
+    /// The port of clients, nodes and operators, and the reconcile loop beside it.
+    fn serve_grpc(&mut self, port: Listener) -> Result<(), CoordinatorError> {
+        let telemetry = Telemetry::new();
+        let terms = LeaseTerms { lease: self.config.timings.node_lease, ..LeaseTerms::default() };
+        let reconcile = reconcile::run(self.raft.clone(), telemetry.watch(), terms);
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            stop.run_until_cancelled(reconcile).await;
+            Ok(())
+        });
+        let gateway = self.gateway(&telemetry);
+        let routes = gateway.add_to(self.routes(&telemetry)).map_err(|source| ended_with("gRPC", source))?;
+        self.tasks.spawn(async move {
+            gateway.keep_current().await;
+            Ok(())
+        });
+        let random = Arc::clone(&self.env.random);
+        let server = Server::builder()
+            .layer(HelloLayer::new(Hello::new(self.config.cluster.clone())))
+            .layer(ContextLayer::new(Trust::Clients, move || RequestId::drawn(random.next_u64())))
+            .add_routes(routes)
+            .serve_with_incoming_shutdown(port, self.stop.clone().cancelled_owned());
+        self.tasks.spawn(async move { server.await.map_err(|source| ended_with("gRPC", source)) });
+        Ok(())
+    }
+
+    fn gateway(&self, telemetry: &Telemetry) -> Gateway {
+        Gateway::new(gateway::Inputs {
+            env: self.env.clone(),
+            hello: Hello::new(self.config.cluster.clone()),
+            region: self.config.region.clone(),
+            state: self.raft.state(),
+            reports: telemetry.watch(),
+            stop: self.stop.clone(),
+        })
+    }
+
+    /// The services of the port for clients, nodes and operators.
+    fn routes(&self, telemetry: &Telemetry) -> Routes {
+        let reports = telemetry::Service::new(telemetry.clone(), self.raft.state(), self.stop.clone());
+        let reports = TelemetryServiceServer::new(reports).max_decoding_message_size(MAX_REPORT_BYTES);
+        let cluster = cluster::Service::new(
+            self.config.cluster.clone(),
+            self.raft.clone(),
+            telemetry.watch(),
+            self.stop.clone(),
+        );
+        Routes::new(reports).add_service(ClusterServiceServer::new(cluster))
+    }
+}
+
+fn ended_with(
+    name: &'static str,
+    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> CoordinatorError {
+    CoordinatorError::Server { name, source: source.into() }
+}

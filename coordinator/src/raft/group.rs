@@ -1,0 +1,112 @@
+//! This coordinator's part in the Raft group: writes, the standing of the group, its first membership.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use helixflow_model::CoordinatorId;
+use helixflow_policy::state::Command;
+use openraft::async_runtime::watch::WatchReceiver;
+use openraft::errors::{ClientWriteError, Fatal, RaftError};
+use openraft::{AsyncRuntime, Instant as _, RaftMetrics, ServerState};
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::machine::Machine;
+use super::network::{Peers, Receiver};
+use super::record::ProposeReply;
+use super::standing::{Role, Standing};
+use super::types::{Member, Proposal, TypeConfig};
+
+/// openraft, instantiated.
+type Raft<R> = openraft::Raft<TypeConfig<R>, Machine>;
+
+/// What the service and the handle share.
+pub(super) struct Group<R: AsyncRuntime> {
+    us: Receiver,
+    raft: Raft<R>,
+    peers: Arc<Peers>,
+    heard: Mutex<Option<Instant>>,
+}
+
+impl<R: AsyncRuntime> Group<R> {
+    pub(super) fn new(us: Receiver, raft: Raft<R>, peers: Arc<Peers>) -> Self {
+        Self { us, raft, peers, heard: Mutex::new(None) }
+    }
+
+    pub(super) fn us(&self) -> Receiver {
+        self.us
+    }
+
+    pub(super) fn raft(&self) -> &Raft<R> {
+        &self.raft
+    }
+
+    pub(super) fn peers(&self) -> &Peers {
+        &self.peers
+    }
+
+    /// Notes that a leader's append was accepted at `at`.
+    pub(super) fn heard_leader(&self, at: Instant) {
+        *self.heard.lock() = Some(at);
+    }
+
+    /// Appends a command, where this coordinator leads, and waits until it is applied.
+    pub(super) async fn write(&self, command: Command) -> Result<ProposeReply, Fatal<TypeConfig<R>>> {
+        match self.raft.client_write(Proposal(command)).await {
+            Ok(written) => Ok(match written.data {
+                Some(outcome) => ProposeReply::Applied { index: written.log_id.index, outcome },
+                // Only entries without a command are applied without an outcome.
+                None => ProposeReply::Unknown,
+            }),
+            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => {
+                Ok(ProposeReply::NotLeader { leader: to.leader_id.filter(|leader| *leader != self.us.id) })
+            }
+            Err(RaftError::APIError(_)) => Ok(ProposeReply::Unknown),
+            Err(RaftError::Fatal(fatal)) => Err(fatal),
+        }
+    }
+
+    /// The members as this coordinator knows them.
+    pub(super) fn members(&self) -> BTreeMap<CoordinatorId, Member> {
+        let metrics = self.raft.metrics();
+        let membership = Arc::clone(&metrics.borrow_watched().membership_config);
+        membership.nodes().map(|(id, member)| (*id, member.clone())).collect()
+    }
+
+    /// Where the group stands, as far as this coordinator can tell.
+    pub(super) fn standing(&self) -> Standing {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let now = Instant::now();
+        Standing {
+            us: self.us.id,
+            role: role(metrics.state),
+            leader: metrics.current_leader,
+            term: metrics.current_term,
+            applied: metrics.last_applied.map_or(0, |id| id.index),
+            voters: metrics.membership_config.voter_ids().collect(),
+            quorum_age: self.quorum_age(&metrics, now),
+        }
+    }
+
+    /// A leader knows its quorum by acknowledgements; a follower knows of one by its leader, which falls silent when it
+    /// has lost it.
+    fn quorum_age(&self, metrics: &RaftMetrics<TypeConfig<R>>, now: Instant) -> Option<std::time::Duration> {
+        let acknowledged = metrics.last_quorum_acked.as_ref().map(|at| at.elapsed());
+        let heard = self.heard.lock().map(|at| now.saturating_duration_since(at));
+        match (acknowledged, heard) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+}
+
+fn role(state: ServerState) -> Role {
+    match state {
+        ServerState::Leader => Role::Leader,
+        ServerState::Follower => Role::Follower,
+        ServerState::Candidate => Role::Candidate,
+        ServerState::Learner => Role::Learner,
+        ServerState::Shutdown => Role::Stopped,
+    }
+}

@@ -1,0 +1,155 @@
+//! What the rest of the coordinator sees of Raft: a handle without openraft's types.
+//!
+//! Its work runs on Raft's own runtime, whoever calls: connections to the other coordinators live there, and a busy
+//! gateway does not delay them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use helixflow_model::CoordinatorId;
+use helixflow_policy::state::{ClusterState, Command};
+use openraft::AsyncRuntime;
+use openraft::async_runtime::watch::WatchReceiver;
+use parking_lot::Mutex;
+use tokio::runtime::Handle as Runtime;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+
+use super::bootstrap::{BootstrapError, bootstrap};
+use super::codec::encode;
+use super::group::Group;
+use super::propose::{Applied, ProposeError, propose};
+use super::record::ProposeMessage;
+use super::standing::Standing;
+
+/// Writes under way at one coordinator, at most: a few batches of the log.
+const MAX_PROPOSALS: usize = 1024;
+/// The largest command: a plan of the most moves, with room to spare.
+const MAX_COMMAND_BYTES: usize = 4 << 20;
+/// How long a write may take when its caller names no deadline: several elections.
+pub const WRITE_DEADLINE: Duration = Duration::from_secs(5);
+/// How long the last writes may take when the process ends.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(5);
+
+/// Raft, as the handle uses it.
+#[async_trait]
+trait Consensus: Send + Sync {
+    async fn propose(&self, command: Command, deadline: Instant) -> Result<Applied, ProposeError>;
+    async fn bootstrap(&self, members: &BTreeMap<CoordinatorId, String>) -> Result<(), BootstrapError>;
+    fn standing(&self) -> Standing;
+    async fn ended(&self) -> String;
+    async fn stop(&self);
+}
+
+#[async_trait]
+impl<R: AsyncRuntime> Consensus for Group<R> {
+    async fn propose(&self, command: Command, deadline: Instant) -> Result<Applied, ProposeError> {
+        propose(self, command, deadline).await
+    }
+
+    async fn bootstrap(&self, members: &BTreeMap<CoordinatorId, String>) -> Result<(), BootstrapError> {
+        bootstrap(self, members).await
+    }
+
+    fn standing(&self) -> Standing {
+        Self::standing(self)
+    }
+
+    async fn ended(&self) -> String {
+        let mut metrics = self.raft().metrics();
+        loop {
+            if let Err(fatal) = &metrics.borrow_watched().running_state {
+                return fatal.to_string();
+            }
+            if metrics.changed().await.is_err() {
+                return "its core has ended".to_owned();
+            }
+        }
+    }
+
+    async fn stop(&self) {
+        if let Err(error) = self.raft().shutdown().await {
+            tracing::warn!(%error, "Raft did not end cleanly");
+        }
+    }
+}
+
+/// The way to the replicated state. Clones share it.
+#[derive(Clone)]
+pub struct Handle {
+    consensus: Arc<dyn Consensus>,
+    state: watch::Receiver<Arc<ClusterState>>,
+    proposals: Arc<Semaphore>,
+    runtime: Runtime,
+    written: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+impl Handle {
+    /// Over a group whose state is `state` and whose log is all on disk when `written` ends. The current runtime is
+    /// Raft's own.
+    pub(super) fn new<R: AsyncRuntime>(
+        group: Arc<Group<R>>,
+        state: watch::Receiver<Arc<ClusterState>>,
+        written: JoinHandle<()>,
+    ) -> Self {
+        Self {
+            consensus: group,
+            state,
+            proposals: Arc::new(Semaphore::new(MAX_PROPOSALS)),
+            runtime: Runtime::current(),
+            written: Arc::new(Mutex::new(Some(written))),
+        }
+    }
+
+    /// The state as this coordinator has applied it, now and after every change.
+    pub fn state(&self) -> watch::Receiver<Arc<ClusterState>> {
+        self.state.clone()
+    }
+
+    /// Where the group stands, as far as this coordinator can tell.
+    pub fn standing(&self) -> Standing {
+        self.consensus.standing()
+    }
+
+    /// Writes a command, here or at the leader, and waits until it is applied there.
+    pub async fn propose(&self, command: Command, deadline: Instant) -> Result<Applied, ProposeError> {
+        let permit = Arc::clone(&self.proposals).try_acquire_owned().map_err(|_| ProposeError::QueueFull)?;
+        let message = ProposeMessage { command };
+        let bytes = encode(&message).map_or(usize::MAX, |bytes| bytes.len());
+        if bytes > MAX_COMMAND_BYTES {
+            return Err(ProposeError::TooLarge { bytes, limit: MAX_COMMAND_BYTES });
+        }
+        let consensus = Arc::clone(&self.consensus);
+        let work = async move {
+            let _permit = permit;
+            consensus.propose(message.command, deadline).await
+        };
+        self.runtime.spawn(work).await.unwrap_or(Err(ProposeError::Stopped))
+    }
+
+    /// Makes the group of these members, by their Raft addresses. The same members once more change nothing.
+    pub async fn bootstrap(&self, members: BTreeMap<CoordinatorId, String>) -> Result<(), BootstrapError> {
+        let consensus = Arc::clone(&self.consensus);
+        let work = async move { consensus.bootstrap(&members).await };
+        self.runtime.spawn(work).await.unwrap_or(Err(BootstrapError::Stopped))
+    }
+
+    /// Waits until Raft has ended by itself, and says why: the process cannot go on then.
+    pub async fn ended(&self) -> String {
+        self.consensus.ended().await
+    }
+
+    /// Ends Raft, with everything written and the log's file closed.
+    pub(crate) async fn stop(&self) {
+        self.consensus.stop().await;
+        let written = self.written.lock().take();
+        if let Some(written) = written
+            && timeout(WRITTEN_WITHIN, written).await.is_err()
+        {
+            tracing::warn!("the log's file is still open; what was acknowledged is on the disk all the same");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! One ordered writer: it drains its queue, makes the batch durable with one sync, and answers in order.
+//!
+//! A commit mark alone causes no sync: it rides with the next batch, or is written after a pause. A commit that fails
+//! is never retried, since nobody knows what the disk holds then: every later write fails too.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::{LogStore, StoreError, Write};
+
+/// Writes that wait, at most: beyond it appends wait in openraft, which then takes no more proposals.
+const QUEUE: usize = 4096;
+/// Most writes in one batch, so that the first of them is not kept waiting by the last.
+const MAX_BATCH: usize = 1024;
+/// How long a commit mark waits for a batch to ride with. A restart without a quorum serves from the last one.
+const COMMITTED_DELAY: Duration = Duration::from_secs(1);
+
+/// Called once its write is durable, or failed.
+pub(super) type Callback = Box<dyn FnOnce(io::Result<()>) + Send>;
+
+struct Job {
+    write: Write,
+    done: Callback,
+}
+
+/// The way to the writer. It ends, with everything written, once all clones are gone.
+#[derive(Clone)]
+pub(super) struct Writer {
+    queue: mpsc::Sender<Job>,
+}
+
+impl Writer {
+    /// Starts the writer on `runtime`, whose thread it blocks while the disk syncs; the task ends with it.
+    pub(super) fn start(store: impl LogStore, runtime: &Handle) -> (Self, JoinHandle<()>) {
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        let end = runtime.spawn(run(store, jobs));
+        (Self { queue }, end)
+    }
+
+    /// Queues a write behind those before it.
+    pub(super) async fn submit(&self, write: Write, done: Callback) -> io::Result<()> {
+        self.queue.send(Job { write, done }).await.map_err(|_| gone())
+    }
+
+    /// Queues a write and waits until it is durable.
+    pub(super) async fn write(&self, write: Write) -> io::Result<()> {
+        let (tell, told) = oneshot::channel();
+        let done = Box::new(move |result| {
+            // Whoever asked may have gone away; the write stands all the same.
+            let _ = tell.send(result);
+        });
+        self.submit(write, done).await?;
+        told.await.map_err(|_| gone())?
+    }
+}
+
+fn gone() -> io::Error {
+    io::Error::other("the log's writer has ended: the process is stopping")
+}
+
+async fn run(mut store: impl LogStore, mut jobs: mpsc::Receiver<Job>) {
+    let mut committed = None;
+    let mut failed = false;
+    loop {
+        let mut batch = Vec::new();
+        let receive = jobs.recv_many(&mut batch, MAX_BATCH);
+        let received = match &committed {
+            None => receive.await,
+            Some(_) => timeout(COMMITTED_DELAY, receive).await.unwrap_or(0),
+        };
+        let ended = received == 0 && jobs.is_closed() && jobs.is_empty();
+        let (writes, callbacks) = sort(batch, &mut committed);
+        if !writes.is_empty() || received == 0 {
+            let result = commit(&mut store, writes, committed.take(), &mut failed);
+            answer(callbacks, result);
+        }
+        if ended {
+            return;
+        }
+    }
+}
+
+/// Takes the newest commit mark out of a batch; its callbacks are answered at once, for nobody relies on it.
+fn sort(batch: Vec<Job>, committed: &mut Option<Write>) -> (Vec<Write>, Vec<Callback>) {
+    let mut writes = Vec::new();
+    let mut callbacks = Vec::new();
+    for Job { write, done } in batch {
+        if matches!(write, Write::Committed(_)) {
+            *committed = Some(write);
+            done(Ok(()));
+        } else {
+            writes.push(write);
+            callbacks.push(done);
+        }
+    }
+    (writes, callbacks)
+}
+
+fn commit(
+    store: &mut impl LogStore,
+    mut writes: Vec<Write>,
+    committed: Option<Write>,
+    failed: &mut bool,
+) -> Result<(), StoreError> {
+    writes.extend(committed);
+    if *failed {
+        return Err(StoreError::Failed);
+    }
+    if writes.is_empty() {
+        return Ok(());
+    }
+    let result = store.commit(&writes);
+    if let Err(error) = &result {
+        *failed = true;
+        tracing::error!(%error, source = ?std::error::Error::source(error), "the Raft log takes nothing more");
+    }
+    result
+}
+
+fn answer(callbacks: Vec<Callback>, result: Result<(), StoreError>) {
+    let message = result.err().map(|error| error.to_string());
+    for done in callbacks {
+        done(message.clone().map_or(Ok(()), |message| Err(io::Error::other(message))));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use helixflow_model::CoordinatorId;
+    use parking_lot::Mutex;
+
+    use super::super::Contents;
+    use super::*;
+    use crate::raft::types::Vote;
+
+    #[derive(Default)]
+    struct Recorded {
+        batches: Vec<Vec<Write>>,
+        fail: bool,
+    }
+
+    struct Recorder(Arc<Mutex<Recorded>>);
+
+    impl LogStore for Recorder {
+        fn load(&self) -> Result<Contents, StoreError> {
+            Ok(Contents::default())
+        }
+        fn commit(&mut self, batch: &[Write]) -> Result<(), StoreError> {
+            let mut recorded = self.0.lock();
+            recorded.batches.push(batch.to_vec());
+            if recorded.fail { Err(StoreError::Failed) } else { Ok(()) }
+        }
+    }
+
+    fn writer() -> (Writer, Arc<Mutex<Recorded>>) {
+        let recorded = Arc::<Mutex<Recorded>>::default();
+        (Writer::start(Recorder(Arc::clone(&recorded)), &Handle::current()).0, recorded)
+    }
+
+    fn vote() -> Write {
+        Write::Vote(Vote::new(1, CoordinatorId(1)).into())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_commit_mark_rides_with_the_next_batch_and_causes_no_sync_of_its_own() {
+        let (writer, recorded) = writer();
+        writer.write(Write::Committed(None)).await.expect("a mark");
+        assert!(recorded.lock().batches.is_empty());
+        writer.write(vote()).await.expect("a vote");
+        assert!(matches!(recorded.lock().batches[..], [ref batch] if batch.len() == 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_commit_mark_is_written_after_a_pause() {
+        let (writer, recorded) = writer();
+        writer.write(Write::Committed(None)).await.expect("a mark");
+        tokio::time::sleep(COMMITTED_DELAY * 2).await;
+        assert!(matches!(recorded.lock().batches[..], [ref batch] if batch.len() == 1));
+    }
+
+    #[tokio::test]
+    async fn after_a_failed_commit_nothing_is_written() {
+        let (writer, recorded) = writer();
+        recorded.lock().fail = true;
+        assert!(writer.write(vote()).await.is_err());
+        recorded.lock().fail = false;
+        assert!(writer.write(vote()).await.is_err());
+        assert_eq!(recorded.lock().batches.len(), 1);
+    }
+}

@@ -1,0 +1,144 @@
+//! Writes at any coordinator: applied here where this one leads, else forwarded to the leader.
+//!
+//! What was refused before it was appended is tried again until the deadline; what may have been appended is not, and
+//! is told as such. Every command of today can safely be sent once more by whoever asked.
+
+use std::time::Duration;
+
+use helixflow_model::CoordinatorId;
+use helixflow_policy::state::{Command, Outcome};
+use helixflow_proto::error::{Reason, status};
+use openraft::AsyncRuntime;
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tonic::{Code, Status};
+
+use super::group::Group;
+use super::network::PeerClient;
+use super::record::{ProposeMessage, ProposeReply};
+
+/// How long to wait for a leader before asking again: well below an election.
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
+
+/// A command that is in the log and was applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// Where in the log.
+    pub index: u64,
+    /// What applying it gave.
+    pub outcome: Outcome,
+}
+
+/// Why a command has no known outcome.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProposeError {
+    /// Nothing was written: no leader with a quorum was found in time.
+    #[error(
+        "no majority of coordinators answered in time, so nothing was written: start the missing coordinators, then try again"
+    )]
+    NoQuorum,
+    /// It may have been written.
+    #[error(
+        "the write's outcome is not known, it may yet take effect: look at the status, or send the same command again"
+    )]
+    OutcomeUnknown,
+    /// Too many writes wait already.
+    #[error("too many writes wait at this coordinator: try again shortly")]
+    QueueFull,
+    /// The command is larger than an entry may be.
+    #[error("the command has {bytes} bytes, an entry at most {limit}: split it")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The bound.
+        limit: usize,
+    },
+    /// This coordinator's Raft has ended.
+    #[error("this coordinator is stopping: ask another one")]
+    Stopped,
+}
+
+impl From<ProposeError> for Status {
+    fn from(error: ProposeError) -> Self {
+        let reason = match &error {
+            ProposeError::NoQuorum => Reason::NoQuorum,
+            ProposeError::OutcomeUnknown => Reason::OutcomeUnknown,
+            ProposeError::QueueFull => Reason::QueueFull,
+            ProposeError::TooLarge { .. } => Reason::InvalidParameter,
+            ProposeError::Stopped => Reason::Draining,
+        };
+        status(reason, error.to_string())
+    }
+}
+
+/// Writes a command, wherever the leader is.
+pub(super) async fn propose<R: AsyncRuntime>(
+    group: &Group<R>,
+    command: Command,
+    deadline: Instant,
+) -> Result<Applied, ProposeError> {
+    let mut leader_elsewhere = None;
+    while Instant::now() < deadline {
+        let reply = match leader_elsewhere {
+            Some(leader) => forward(group, leader, &command, deadline).await?,
+            None => here(group, command.clone(), deadline).await?,
+        };
+        leader_elsewhere = match reply {
+            ProposeReply::Applied { index, outcome } => return Ok(Applied { index, outcome }),
+            ProposeReply::Unknown => return Err(ProposeError::OutcomeUnknown),
+            ProposeReply::NotLeader { leader } if leader_elsewhere.is_none() && leader.is_some() => leader,
+            ProposeReply::NotLeader { .. } => {
+                // No leader is known, or the one we know has just lost its place: let the election come to its end.
+                sleep_until(deadline.min(Instant::now() + RETRY_PAUSE)).await;
+                None
+            }
+        };
+    }
+    Err(ProposeError::NoQuorum)
+}
+
+async fn here<R: AsyncRuntime>(
+    group: &Group<R>,
+    command: Command,
+    deadline: Instant,
+) -> Result<ProposeReply, ProposeError> {
+    match timeout_at(deadline, group.write(command)).await {
+        Ok(Ok(reply)) => Ok(reply),
+        Ok(Err(_)) => Err(ProposeError::Stopped),
+        Err(_) => Err(ProposeError::OutcomeUnknown),
+    }
+}
+
+async fn forward<R: AsyncRuntime>(
+    group: &Group<R>,
+    leader: CoordinatorId,
+    command: &Command,
+    deadline: Instant,
+) -> Result<ProposeReply, ProposeError> {
+    let not_there = ProposeReply::NotLeader { leader: None };
+    let Some(member) = group.members().remove(&leader) else {
+        return Ok(not_there);
+    };
+    let message = ProposeMessage { command: command.clone() };
+    let send = |mut client: PeerClient, frame| async move { client.propose(frame).await };
+    let limit = deadline.saturating_duration_since(Instant::now());
+    match group.peers().peer(leader, &member).call(&message, limit, send).await {
+        Ok(reply) => Ok(reply),
+        Err(status) if was_not_taken(&status) => Ok(not_there),
+        Err(status) => {
+            tracing::debug!(%status, %leader, "a forwarded write has no known outcome");
+            Err(ProposeError::OutcomeUnknown)
+        }
+    }
+}
+
+/// Whether the leader cannot have appended the command: no connection was made, or the frame was refused.
+fn was_not_taken(status: &Status) -> bool {
+    let mut source = std::error::Error::source(status);
+    while let Some(error) = source {
+        if error.is::<tonic::ConnectError>() {
+            return true;
+        }
+        source = error.source();
+    }
+    status.code() == Code::FailedPrecondition
+}

@@ -1,0 +1,256 @@
+//! What coordinators say to each other on the Raft port.
+
+use helixflow_model::CoordinatorId;
+use helixflow_policy::state::{Command, Outcome};
+use openraft::AsyncRuntime;
+use openraft::raft::{
+    AppendEntriesRequest, StreamAppendError, StreamAppendResult, TransferLeaderError, TransferLeaderRequest,
+    TransferLeaderResponse, VoteRequest, VoteResponse,
+};
+use serde::{Deserialize, Serialize};
+
+use super::membership::BadMembership;
+use super::{EntryRecord, LogIdRecord, SnapshotMetaRecord, VoteRecord};
+use crate::raft::codec::Record;
+use crate::raft::types::TypeConfig;
+
+macro_rules! messages {
+    ($($type:ident = $name:literal),* $(,)?) => {
+        $(impl Record for $type {
+            const NAME: &'static str = $name;
+            const VERSION: u8 = 1;
+        })*
+    };
+}
+
+messages! {
+    VoteMessage = "vote request",
+    VoteReply = "vote reply",
+    AppendMessage = "append request",
+    AppendReply = "append reply",
+    SnapshotHeader = "snapshot header",
+    SnapshotReply = "snapshot reply",
+    TransferMessage = "leader transfer",
+    TransferReply = "leader transfer reply",
+    ProposeMessage = "proposal",
+    ProposeReply = "proposal's reply",
+}
+
+/// Asks for a vote, or whether one would be given.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct VoteMessage {
+    vote: VoteRecord,
+    last: Option<LogIdRecord>,
+    transfer: bool,
+}
+
+impl<R: AsyncRuntime> From<VoteRequest<TypeConfig<R>>> for VoteMessage {
+    fn from(request: VoteRequest<TypeConfig<R>>) -> Self {
+        Self {
+            vote: request.vote.into(),
+            last: request.last_log_id.map(Into::into),
+            transfer: request.leadership_transfer,
+        }
+    }
+}
+
+impl<R: AsyncRuntime> From<VoteMessage> for VoteRequest<TypeConfig<R>> {
+    fn from(message: VoteMessage) -> Self {
+        Self {
+            vote: message.vote.into(),
+            last_log_id: message.last.map(Into::into),
+            leadership_transfer: message.transfer,
+        }
+    }
+}
+
+/// Gives a vote, or not.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct VoteReply {
+    vote: VoteRecord,
+    granted: bool,
+    last: Option<LogIdRecord>,
+}
+
+impl<R: AsyncRuntime> From<VoteResponse<TypeConfig<R>>> for VoteReply {
+    fn from(response: VoteResponse<TypeConfig<R>>) -> Self {
+        Self {
+            vote: response.vote.into(),
+            granted: response.vote_granted,
+            last: response.last_log_id.map(Into::into),
+        }
+    }
+}
+
+impl<R: AsyncRuntime> From<VoteReply> for VoteResponse<TypeConfig<R>> {
+    fn from(reply: VoteReply) -> Self {
+        Self { vote: reply.vote.into(), vote_granted: reply.granted, last_log_id: reply.last.map(Into::into) }
+    }
+}
+
+/// Entries to append; none in a heartbeat.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct AppendMessage {
+    vote: VoteRecord,
+    previous: Option<LogIdRecord>,
+    entries: Vec<EntryRecord>,
+    committed: Option<LogIdRecord>,
+}
+
+impl<R: AsyncRuntime> From<AppendEntriesRequest<TypeConfig<R>>> for AppendMessage {
+    fn from(request: AppendEntriesRequest<TypeConfig<R>>) -> Self {
+        Self {
+            vote: request.vote.into(),
+            previous: request.prev_log_id.map(Into::into),
+            entries: request.entries.into_iter().map(Into::into).collect(),
+            committed: request.leader_commit.map(Into::into),
+        }
+    }
+}
+
+impl<R: AsyncRuntime> TryFrom<AppendMessage> for AppendEntriesRequest<TypeConfig<R>> {
+    type Error = BadMembership;
+
+    fn try_from(message: AppendMessage) -> Result<Self, BadMembership> {
+        Ok(Self {
+            vote: message.vote.into(),
+            prev_log_id: message.previous.map(Into::into),
+            entries: message.entries.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
+            leader_commit: message.committed.map(Into::into),
+        })
+    }
+}
+
+/// What a follower holds after an append.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum AppendReply {
+    /// Its log equals the leader's up to here.
+    Matched(Option<LogIdRecord>),
+    /// Its log differs at the place where the entries should follow.
+    Conflict(LogIdRecord),
+    /// It has seen a higher vote.
+    HigherVote(VoteRecord),
+}
+
+impl<R: AsyncRuntime> From<StreamAppendResult<TypeConfig<R>>> for AppendReply {
+    fn from(result: StreamAppendResult<TypeConfig<R>>) -> Self {
+        match result {
+            Ok(matched) => Self::Matched(matched.map(Into::into)),
+            Err(StreamAppendError::Conflict(at)) => Self::Conflict(at.into()),
+            Err(StreamAppendError::HigherVote(vote)) => Self::HigherVote(vote.into()),
+        }
+    }
+}
+
+impl<R: AsyncRuntime> From<AppendReply> for StreamAppendResult<TypeConfig<R>> {
+    fn from(reply: AppendReply) -> Self {
+        match reply {
+            AppendReply::Matched(matched) => Ok(matched.map(Into::into)),
+            AppendReply::Conflict(at) => Err(StreamAppendError::Conflict(at.into())),
+            AppendReply::HigherVote(vote) => Err(StreamAppendError::HigherVote(vote.into())),
+        }
+    }
+}
+
+/// Comes before the bytes of a snapshot.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SnapshotHeader {
+    /// The vote of the leader that sends it.
+    pub(crate) vote: VoteRecord,
+    /// What it covers.
+    pub(crate) meta: SnapshotMetaRecord,
+    /// How many bytes follow.
+    pub(crate) bytes: u64,
+}
+
+/// The receiver's vote once the snapshot is installed or refused.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SnapshotReply {
+    pub(crate) vote: VoteRecord,
+}
+
+/// A leader hands its place over.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct TransferMessage {
+    from: VoteRecord,
+    to: CoordinatorId,
+    last: Option<LogIdRecord>,
+}
+
+impl<R: AsyncRuntime> From<TransferLeaderRequest<TypeConfig<R>>> for TransferMessage {
+    fn from(request: TransferLeaderRequest<TypeConfig<R>>) -> Self {
+        Self {
+            from: (*request.from_leader()).into(),
+            to: *request.to_node_id(),
+            last: request.last_log_id().copied().map(Into::into),
+        }
+    }
+}
+
+impl<R: AsyncRuntime> From<TransferMessage> for TransferLeaderRequest<TypeConfig<R>> {
+    fn from(message: TransferMessage) -> Self {
+        Self::new(message.from.into(), message.to, message.last.map(Into::into))
+    }
+}
+
+/// Whether the receiver takes the place.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum TransferReply {
+    Accepted,
+    VoteChanged { expected: VoteRecord, actual: VoteRecord },
+    NotFlushed { expected: Option<LogIdRecord>, actual: Option<LogIdRecord> },
+}
+
+impl<R: AsyncRuntime> From<TransferLeaderResponse<TypeConfig<R>>> for TransferReply {
+    fn from(response: TransferLeaderResponse<TypeConfig<R>>) -> Self {
+        match response {
+            Ok(()) => Self::Accepted,
+            Err(TransferLeaderError::VoteChanged { expected, actual }) => {
+                Self::VoteChanged { expected: expected.into(), actual: actual.into() }
+            }
+            Err(TransferLeaderError::LogNotFlushed { expected, actual }) => {
+                Self::NotFlushed { expected: expected.map(Into::into), actual: actual.map(Into::into) }
+            }
+        }
+    }
+}
+
+impl<R: AsyncRuntime> From<TransferReply> for TransferLeaderResponse<TypeConfig<R>> {
+    fn from(reply: TransferReply) -> Self {
+        match reply {
+            TransferReply::Accepted => Ok(()),
+            TransferReply::VoteChanged { expected, actual } => {
+                Err(TransferLeaderError::VoteChanged { expected: expected.into(), actual: actual.into() })
+            }
+            TransferReply::NotFlushed { expected, actual } => Err(TransferLeaderError::LogNotFlushed {
+                expected: expected.map(Into::into),
+                actual: actual.map(Into::into),
+            }),
+        }
+    }
+}
+
+/// A write that another coordinator was asked for.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ProposeMessage {
+    pub(crate) command: Command,
+}
+
+/// What came of it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum ProposeReply {
+    /// It is in the log, and was applied.
+    Applied {
+        /// Where in the log.
+        index: u64,
+        /// What applying it gave.
+        outcome: Outcome,
+    },
+    /// Nothing was appended: the receiver does not lead, or its lease has run out.
+    NotLeader {
+        /// Who leads, as far as it knows.
+        leader: Option<CoordinatorId>,
+    },
+    /// It was appended, and then the leader changed: it may yet take effect.
+    Unknown,
+}

@@ -1,0 +1,170 @@
+//! The Raft port's service: opens frames, hands them to openraft, and notes when a leader was heard.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use helixflow_proto::error::{Reason, status};
+use helixflow_proto::v1::raft_service_server::RaftService;
+use helixflow_proto::v1::snapshot_chunk::Part;
+use helixflow_proto::v1::{DescribeRequest, DescribeResponse, RaftFrame, SnapshotChunk};
+use openraft::AsyncRuntime;
+use openraft::raft::AppendEntriesRequest;
+use openraft::storage::Snapshot;
+use tokio::time::{Instant, timeout};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::group::Group;
+use super::network::{FrameError, Receiver};
+use super::record::{
+    AppendMessage, AppendReply, ProposeMessage, SnapshotHeader, SnapshotReply, TransferMessage,
+    TransferReply, VoteMessage, VoteReply,
+};
+use super::types::TypeConfig;
+
+/// The longest wait for the next chunk of a snapshot.
+const CHUNK_DEADLINE: Duration = Duration::from_secs(10);
+/// The largest snapshot taken in: far above a full state, so that a sender gone wrong cannot fill the memory.
+const MAX_SNAPSHOT_BYTES: u64 = 256 << 20;
+
+/// Serves the other coordinators.
+pub(super) struct Server<R: AsyncRuntime> {
+    group: Arc<Group<R>>,
+}
+
+impl<R: AsyncRuntime> Server<R> {
+    pub(super) fn new(group: Arc<Group<R>>) -> Self {
+        Self { group }
+    }
+
+    fn us(&self) -> Receiver {
+        self.group.us()
+    }
+}
+
+/// openraft has stopped: the process is about to end.
+fn stopped(error: impl std::fmt::Display) -> Status {
+    status(Reason::Draining, format!("this coordinator's Raft has stopped: {error}; ask another coordinator"))
+}
+
+#[tonic::async_trait]
+impl<R: AsyncRuntime> RaftService for Server<R> {
+    async fn describe(&self, _: Request<DescribeRequest>) -> Result<Response<DescribeResponse>, Status> {
+        let us = self.us();
+        let has_log = self.group.raft().is_initialized().await.map_err(stopped)?;
+        let disk = us.disk.0.to_be_bytes().to_vec();
+        Ok(Response::new(DescribeResponse { coordinator: us.id.0, disk, has_log }))
+    }
+
+    async fn pre_vote(&self, request: Request<RaftFrame>) -> Result<Response<RaftFrame>, Status> {
+        let open = self.us().open::<VoteMessage>(request.get_ref())?;
+        metrics::counter!("helixflow_raft_pre_votes_received").increment(1);
+        let response = self.group.raft().pre_vote(open.record.into()).await.map_err(stopped)?;
+        Ok(Response::new(self.us().reply(open.from, &VoteReply::from(response))?))
+    }
+
+    async fn vote(&self, request: Request<RaftFrame>) -> Result<Response<RaftFrame>, Status> {
+        let open = self.us().open::<VoteMessage>(request.get_ref())?;
+        metrics::counter!("helixflow_raft_votes_received").increment(1);
+        let response = self.group.raft().vote(open.record.into()).await.map_err(stopped)?;
+        Ok(Response::new(self.us().reply(open.from, &VoteReply::from(response))?))
+    }
+
+    type AppendStream = BoxStream<'static, Result<RaftFrame, Status>>;
+
+    async fn append(
+        &self,
+        request: Request<Streaming<RaftFrame>>,
+    ) -> Result<Response<Self::AppendStream>, Status> {
+        let us = self.us();
+        let mut frames = request.into_inner();
+        let Some(first) = frames.message().await? else {
+            return Err(status(Reason::InvalidParameter, "an append stream without a message"));
+        };
+        let first = us.open::<AppendMessage>(&first)?;
+        let from = first.from;
+        let first = entries(first.record)?;
+        // A frame that cannot be read ends the stream: the leader sees its reply missing and begins anew.
+        let rest = frames.map(move |frame| entries(us.open::<AppendMessage>(&frame?)?.record));
+        let readable = rest
+            .inspect(|entries: &Result<_, Status>| {
+                if let Err(error) = entries {
+                    tracing::warn!(%error, "an append stream ended");
+                }
+            })
+            .take_while(|entries| std::future::ready(entries.is_ok()))
+            .filter_map(|entries| std::future::ready(entries.ok()));
+        let input = futures::stream::once(std::future::ready(first)).chain(readable);
+        let group = Arc::clone(&self.group);
+        let replies = group.raft().stream_append(input).map(move |result| {
+            let result = result.map_err(stopped)?;
+            if result.is_ok() {
+                group.heard_leader(Instant::now());
+            }
+            Ok(us.reply(from, &AppendReply::from(result))?)
+        });
+        Ok(Response::new(replies.boxed()))
+    }
+
+    async fn snapshot(
+        &self,
+        request: Request<Streaming<SnapshotChunk>>,
+    ) -> Result<Response<RaftFrame>, Status> {
+        let mut chunks = request.into_inner();
+        let Some(Part::Header(header)) = next_part(&mut chunks).await? else {
+            return Err(status(Reason::InvalidParameter, "a snapshot without a header"));
+        };
+        let open = self.us().open::<SnapshotHeader>(&header)?;
+        let SnapshotHeader { vote, meta, bytes } = open.record;
+        let data = collect(&mut chunks, bytes).await?;
+        let meta = meta.try_into().map_err(|e| Status::from(FrameError::Entry(Box::new(e))))?;
+        let snapshot = Snapshot { meta, snapshot: data.freeze() };
+        let response =
+            self.group.raft().install_full_snapshot(vote.into(), snapshot).await.map_err(stopped)?;
+        Ok(Response::new(self.us().reply(open.from, &SnapshotReply { vote: response.vote.into() })?))
+    }
+
+    async fn transfer_leader(&self, request: Request<RaftFrame>) -> Result<Response<RaftFrame>, Status> {
+        let open = self.us().open::<TransferMessage>(request.get_ref())?;
+        let response = self.group.raft().handle_transfer_leader(open.record.into()).await.map_err(stopped)?;
+        Ok(Response::new(self.us().reply(open.from, &TransferReply::from(response))?))
+    }
+
+    async fn propose(&self, request: Request<RaftFrame>) -> Result<Response<RaftFrame>, Status> {
+        let open = self.us().open::<ProposeMessage>(request.get_ref())?;
+        let reply = self.group.write(open.record.command).await.map_err(stopped)?;
+        Ok(Response::new(self.us().reply(open.from, &reply)?))
+    }
+}
+
+fn entries<R: AsyncRuntime>(message: AppendMessage) -> Result<AppendEntriesRequest<TypeConfig<R>>, Status> {
+    message.try_into().map_err(|error| FrameError::Entry(Box::new(error)).into())
+}
+
+async fn next_part(chunks: &mut Streaming<SnapshotChunk>) -> Result<Option<Part>, Status> {
+    let chunk = timeout(CHUNK_DEADLINE, chunks.message())
+        .await
+        .map_err(|_| status(Reason::DeadlineExceeded, "the next chunk of the snapshot is late"))??;
+    Ok(chunk.and_then(|chunk| chunk.part))
+}
+
+async fn collect(chunks: &mut Streaming<SnapshotChunk>, expected: u64) -> Result<BytesMut, Status> {
+    if expected > MAX_SNAPSHOT_BYTES {
+        let message = format!("a snapshot of {expected} bytes; this build takes {MAX_SNAPSHOT_BYTES}");
+        return Err(status(Reason::InvalidParameter, message));
+    }
+    let mut data = BytesMut::new();
+    while let Some(Part::Data(chunk)) = next_part(chunks).await? {
+        data.extend_from_slice(&chunk);
+        if data.len() as u64 > expected {
+            break;
+        }
+    }
+    if data.len() as u64 == expected {
+        return Ok(data);
+    }
+    let message = format!("a snapshot of {expected} bytes came with {}; send it again", data.len());
+    Err(status(Reason::InvalidParameter, message))
+}

@@ -1,0 +1,94 @@
+//! The leader's loop: observe state and reports, judge nodes, plan placement, propose.
+//!
+//! What to do is decided by the pure functions of `helixflow-policy`; this shell observes, proposes and logs. It runs
+//! where the reports arrive, not on Raft's runtime: a stall that delays reports delays the judge as well, and a judge
+//! whose round comes late judges nobody.
+
+mod observer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use helixflow_policy::failover::{LeaseTerms, judge};
+use helixflow_policy::placement::{Plan, plan};
+use helixflow_policy::state::{ClusterState, Command, Outcome};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+use tracing::Instrument;
+
+use self::observer::Observer;
+use crate::raft::{Handle, Role, WRITE_DEADLINE};
+use crate::telemetry::Reports;
+
+/// A round comes at least this often: leases run out without any event.
+const ROUND: Duration = Duration::from_millis(500);
+/// and at most this often, however fast the state changes.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Reconciles for as long as it is polled, whenever this coordinator leads.
+pub(crate) async fn run(raft: Handle, reports: watch::Receiver<Arc<Reports>>, terms: LeaseTerms) {
+    let mut state = raft.state();
+    let mut observer: Option<Observer> = None;
+    loop {
+        // The sender lives as long as Raft: once it is gone, rounds come by time until the process ends.
+        let _ = timeout(ROUND, state.changed()).await;
+        sleep(SHORTEST_PAUSE).await;
+        let now = Instant::now();
+        let known = Arc::clone(&state.borrow_and_update());
+        let standing = raft.standing();
+        if standing.role != Role::Leader || known.identity().is_none() {
+            observer = None;
+            continue;
+        }
+        let observer = observer.get_or_insert_with(|| Observer::begin(terms, &known, now));
+        let heard = Arc::clone(&reports.borrow());
+        let span = tracing::info_span!("reconcile", term = standing.term, epoch = known.epoch().0);
+        round(&raft, &known, &heard, observer, now).instrument(span).await;
+    }
+}
+
+/// One round: changes of health first, for the plan depends on them and is then made in the next round.
+async fn round(
+    raft: &Handle,
+    state: &ClusterState,
+    reports: &Reports,
+    observer: &mut Observer,
+    now: Instant,
+) {
+    let leases = observer.leases(state, reports, now);
+    let changes = judge(state, &leases, observer.terms());
+    if changes.is_empty() {
+        let plan = plan(state, &observer.observed(&leases, now));
+        log_plan(&plan);
+        if let Some(command) = plan.into_command() {
+            propose(raft, command).await;
+        }
+        return;
+    }
+    for change in changes {
+        if let Command::SetNodeHealth { node, health, .. } = &change {
+            let silent = leases.silence(*node);
+            tracing::warn!(%node, ?health, silent_ms = silent.as_millis() as u64, "a node's health changes");
+        }
+        propose(raft, change).await;
+    }
+}
+
+fn log_plan(plan: &Plan) {
+    for step in &plan.moves {
+        tracing::info!(reason = %step.reason(), replica = ?step.replica(), step = ?step, "a move is proposed");
+    }
+}
+
+/// Proposes one command. What is refused or fails is planned again by a later round.
+async fn propose(raft: &Handle, command: Command) {
+    match raft.propose(command, Instant::now() + WRITE_DEADLINE).await {
+        Ok(applied) => match applied.outcome {
+            Outcome::Refused { reason } => {
+                tracing::info!(%reason, index = applied.index, "the proposal was refused");
+            }
+            Outcome::Applied | Outcome::Unchanged | Outcome::Joined { .. } => {}
+        },
+        Err(error) => tracing::warn!(%error, "the proposal failed"),
+    }
+}

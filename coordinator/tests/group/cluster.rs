@@ -1,0 +1,195 @@
+//! A small cluster on free ports of the loopback interface, each coordinator with a data directory of its own.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use helixflow_coordinator::config::{HttpPort, Port, Timings};
+use helixflow_coordinator::raft::{Handle, Role};
+use helixflow_coordinator::{Addresses, Coordinator, CoordinatorConfig, CoordinatorError};
+use helixflow_env::Env;
+use helixflow_env::net::Connector;
+use helixflow_model::{ClusterId, CoordinatorId, Region};
+use helixflow_proto::v1::cluster_service_client::ClusterServiceClient;
+use helixflow_proto::v1::{BootstrapRequest, CoordinatorMember, ModelSpec};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tonic::transport::{Channel, Endpoint};
+
+/// Nothing here takes so long, even on a machine whose cores are all busy.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A coordinator that runs.
+pub(crate) struct Running {
+    pub(crate) addresses: Addresses,
+    pub(crate) raft: Handle,
+    stop: oneshot::Sender<()>,
+    ended: JoinHandle<Result<(), CoordinatorError>>,
+}
+
+/// Coordinators by id, and their folders.
+pub(crate) struct Cluster {
+    pub(crate) env: Env,
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) running: BTreeMap<u64, Running>,
+    ports: BTreeMap<u64, Addresses>,
+}
+
+impl Cluster {
+    /// That many coordinators, not yet bootstrapped.
+    pub(crate) async fn start(count: u64) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut cluster = Self { env: Env::real(), folder, running: BTreeMap::new(), ports: BTreeMap::new() };
+        for id in 1..=count {
+            cluster.start_one(id).await;
+        }
+        cluster
+    }
+
+    /// The same, bootstrapped, with a leader.
+    pub(crate) async fn bootstrapped(count: u64) -> Self {
+        let cluster = Self::start(count).await;
+        cluster.client(1).bootstrap(cluster.bootstrap_request()).await.expect("a bootstrap");
+        cluster
+    }
+
+    /// Starts a coordinator on its folder, on the ports that it had before.
+    pub(crate) async fn start_one(&mut self, id: u64) {
+        let config = self.config(id);
+        let coordinator = Coordinator::start(config, self.env.clone(), metrics()).await.expect("a start");
+        let (stop, stopped) = oneshot::channel();
+        let (addresses, raft) = (coordinator.addresses().clone(), coordinator.raft().clone());
+        let serve = coordinator.serve(async move {
+            let _ = stopped.await;
+        });
+        self.ports.insert(id, addresses.clone());
+        self.running.insert(id, Running { addresses, raft, stop, ended: tokio::spawn(serve) });
+    }
+
+    /// The configuration of a coordinator; its ports are drawn at its first start.
+    pub(crate) fn config(&self, id: u64) -> CoordinatorConfig {
+        let known = self.ports.get(&id);
+        let port = |address: Option<&String>| {
+            let listen: SocketAddr =
+                address.map_or(([127, 0, 0, 1], 0).into(), |address| address.parse().expect("an address"));
+            Port { listen, advertise: None }
+        };
+        CoordinatorConfig {
+            cluster: ClusterId::new("alpha").expect("a valid name"),
+            id: CoordinatorId(id),
+            region: Region::new("eu-1").expect("a valid name"),
+            data_dir: self.folder.path().join(id.to_string()),
+            grpc: port(known.map(|k| &k.grpc)),
+            raft: port(known.map(|k| &k.raft)),
+            http: HttpPort { listen: ([127, 0, 0, 1], 0).into() },
+            timings: timings(),
+            otlp_endpoint: None,
+        }
+    }
+
+    /// Stops a coordinator and waits until it has ended.
+    pub(crate) async fn stop(&mut self, id: u64) {
+        let running = self.running.remove(&id).expect("a running coordinator");
+        let _ = running.stop.send(());
+        let ended = timeout(PATIENCE, running.ended).await.expect("an end in time");
+        ended.expect("no panic").expect("an orderly end");
+    }
+
+    /// The members as a bootstrap names them.
+    pub(crate) fn bootstrap_request(&self) -> BootstrapRequest {
+        let member = |(id, addresses): (&u64, &Addresses)| CoordinatorMember {
+            id: *id,
+            region: "eu-1".to_owned(),
+            grpc: addresses.grpc.clone(),
+            raft: addresses.raft.clone(),
+        };
+        BootstrapRequest { members: self.ports.iter().map(member).collect() }
+    }
+
+    /// A client of one coordinator.
+    pub(crate) fn client(&self, id: u64) -> ClusterServiceClient<Channel> {
+        ClusterServiceClient::new(self.channel(&self.running[&id].addresses.grpc))
+    }
+
+    /// A connection to `host:port`.
+    pub(crate) fn channel(&self, address: &str) -> Channel {
+        Endpoint::from_shared(format!("http://{address}"))
+            .expect("an address")
+            .connect_with_connector_lazy(Connector(self.env.network.clone()))
+    }
+
+    /// The leader that a majority follows, once there is one.
+    pub(crate) async fn leader(&self) -> u64 {
+        eventually("a leader", || async {
+            let leads = |(id, r): (&u64, &Running)| {
+                (r.raft.standing().role == Role::Leader).then_some((*id, r.raft.standing().term))
+            };
+            self.running.iter().filter_map(leads).max_by_key(|(_, term)| *term).map(|(id, _)| id)
+        })
+        .await
+    }
+
+    /// Some coordinator that does not lead.
+    pub(crate) async fn follower(&self) -> u64 {
+        let leader = self.leader().await;
+        *self.running.keys().find(|id| **id != leader).expect("a second coordinator")
+    }
+
+    /// Waits until every running coordinator has applied the same state, and gives its epoch.
+    pub(crate) async fn agreed(&self) -> u64 {
+        eventually("one state everywhere", || async {
+            let states: Vec<_> = self.running.values().map(|r| r.raft.state().borrow().clone()).collect();
+            let first = states.first()?;
+            let leader = self.running.values().filter(|r| r.raft.standing().role == Role::Leader);
+            let settled = leader.count() == 1 && states.iter().all(|state| state == first);
+            settled.then(|| first.epoch().0)
+        })
+        .await
+    }
+}
+
+/// Asks again until there is an answer.
+pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, ask: impl Fn() -> F) -> T {
+    let asking = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("{what} did not come within {PATIENCE:?}"))
+}
+
+/// Slower than the defaults: tests share the machine with others.
+pub(crate) fn timings() -> Timings {
+    Timings {
+        heartbeat: Duration::from_millis(100),
+        election_min: Duration::from_millis(500),
+        election_max: Duration::from_millis(900),
+        ..Timings::default()
+    }
+}
+
+pub(crate) fn metrics() -> metrics_exporter_prometheus::PrometheusHandle {
+    PrometheusBuilder::new().build_recorder().handle()
+}
+
+/// A model that can be added.
+pub(crate) fn model(id: &str) -> ModelSpec {
+    ModelSpec {
+        id: id.to_owned(),
+        version: "1".to_owned(),
+        architecture: "llama".to_owned(),
+        layers: 4,
+        context: 128,
+        memory_bytes: 1 << 20,
+        sha256: "0".repeat(64),
+        size_bytes: 1 << 20,
+        sources: Vec::new(),
+        replicas: 1,
+    }
+}

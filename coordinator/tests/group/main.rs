@@ -1,0 +1,9 @@
+//! Three coordinators in one process over loopback: bootstrap, writes at any of them, the loss of the leader, restarts,
+//! strangers, damaged stores.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test stops at the first thing that fails")]
+
+mod bootstrap;
+mod cluster;
+mod nodes;
+mod refusals;
+mod writes;
