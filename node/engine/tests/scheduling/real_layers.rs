@@ -69,7 +69,7 @@ fn assert_same(what: &str, compute: Box<dyn Compute>, budget: Budget, expected: 
 fn any_kernels_threads_chunks_and_split_of_layers_give_the_same_streams() {
     let expected = reference();
     let said: BTreeSet<_> = expected.iter().flatten().flat_map(Stream::ids).collect();
-    assert!(said.len() > 100, "the made-up weights say the same thing again and again: {}", said.len());
+    assert!(said.len() > 100, "the made-up weights say the same thing again and again: {said:?}");
     for kernels in KernelSet::available() {
         for threads in [1, 2] {
             let options = CpuOptions { kernels, threads, ..OPTIONS };
