@@ -27,7 +27,7 @@ impl Numbers {
     fn floats(&mut self, count: usize, wild: bool) -> Vec<f32> {
         let ordinary = |bits: u64| (bits >> 40) as f32 / (1 << 23) as f32 - 1.0;
         let float = |numbers: &mut Self| match numbers.next() {
-            bits if wild && bits % 16 == 0 => f32::from_bits((bits >> 32) as u32),
+            bits if wild && bits.is_multiple_of(16) => f32::from_bits((bits >> 32) as u32),
             bits => ordinary(bits),
         };
         (0..count).map(|_| float(self)).collect()
@@ -121,7 +121,7 @@ proptest! {
         for kind in TensorType::ALL {
             let columns = kind.block_elements().max(BLOCK) * (1 + numbers.below(3));
             let raw = raw_matrix(numbers, kind, rows, columns);
-            let values = numbers.floats(inputs * columns, seed % 2 == 0);
+            let values = numbers.floats(inputs * columns, seed.is_multiple_of(2));
             let (matrix, packed) = matrix(kind, rows, columns, &raw);
             same_on_every_set(|kernels| {
                 let inputs_ready = activations(kernels, &values, columns);
@@ -224,7 +224,7 @@ proptest! {
         let shape = HeadShape { size: 8 * eighths };
         let pages = count.div_ceil(PAGE_POSITIONS);
         let table: Vec<PageId> = (0..pages).rev().map(|page| PageId(page as u32)).collect();
-        let queries = numbers.floats(heads * shape.size, wild && seed % 4 == 0);
+        let queries = numbers.floats(heads * shape.size, wild && seed.is_multiple_of(4));
         let rows = numbers.floats(2 * count * shape.size, wild);
         let start = numbers.below(count);
         same_on_every_set(|kernels| {
