@@ -14,11 +14,13 @@
 //! - **Choices** of a request share its prompt: the first computes it, the others start when its full pages can be
 //!   found, and compute only the partly filled last page for themselves.
 
+mod admission;
 mod event;
 mod plan;
 mod request;
 mod scheduler;
 mod sequence;
+mod settlement;
 
 pub use event::{Event, Failure, Verdict};
 pub use plan::Budget;
