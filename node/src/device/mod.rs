@@ -29,3 +29,24 @@ pub(crate) fn boards() -> Vec<Arc<dyn Board>> {
 pub(crate) fn machine_memory() -> Bytes {
     simulated::memory().total
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_board_of_this_machine_is_read() {
+        let boards = boards();
+        assert!(!boards.is_empty(), "a machine without a GPU has a simulated board");
+        for board in boards {
+            let report = board.read().await.expect("a board that answers");
+            assert_eq!(report.board, board.id());
+            assert!((1_000..120_000).contains(&report.temperature.0), "{report:?}");
+            assert!(
+                report.memory_total.0 > 1 << 20 && report.memory_used <= report.memory_total,
+                "{report:?}"
+            );
+            println!("{report:?}");
+        }
+    }
+}

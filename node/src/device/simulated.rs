@@ -51,9 +51,9 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_simulated_board_says_so_and_knows_the_machines_memory() {
+    async fn a_simulated_board_says_so() {
         let report = SimulatedBoard.read().await.expect("a board that is always read");
         assert_eq!((report.kind, report.temperature), (DeviceKind::Simulated, TEMPERATURE));
-        assert!(report.memory_total.0 > 1 << 20 && report.memory_used <= report.memory_total, "{report:?}");
+        assert!(report.name.contains("simulated"));
     }
 }

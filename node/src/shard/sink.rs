@@ -131,3 +131,68 @@ pub(super) fn refusal(failure: &Failure) -> Status {
     };
     status(reason, failure.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use helixflow_model::{ModelId, TokenId};
+    use helixflow_text::{TokenType, Tokenizer, Vocabulary};
+
+    use super::*;
+
+    fn sink(room: usize) -> (TokenSink, mpsc::Receiver<Item>, Arc<AtomicBool>) {
+        let vocabulary = Vocabulary {
+            model: "llama".to_owned(),
+            tokens: ["<unk>", "<s>", "</s>", "a", "b"].map(str::to_owned).to_vec(),
+            token_types: [TokenType::Unknown, TokenType::Control, TokenType::Control]
+                .into_iter()
+                .chain([TokenType::Normal; 2])
+                .collect(),
+            scores: vec![0.0; 5],
+            ..Vocabulary::default()
+        };
+        let tokenizer = Arc::new(Tokenizer::new(&vocabulary).expect("a sound vocabulary"));
+        let choice = Choice::new(0, &tokenizer, &Sampling::default(), &[]).expect("a new choice");
+        let (items, read) = mpsc::channel(room);
+        let overrun = Arc::new(AtomicBool::new(false));
+        let meter = Meter::new(&ModelId::new("m").expect("a valid name"));
+        (TokenSink::new(vec![choice], items, Arc::clone(&overrun), meter), read, overrun)
+    }
+
+    fn token(index: u32, id: u32) -> Event {
+        Event::Token { choice: 0, index, token: TokenId(id), logprobs: None }
+    }
+
+    #[test]
+    fn a_client_that_falls_too_far_behind_loses_its_stream_and_no_other() {
+        let (mut slow, _unread, overrun) = sink(2);
+        assert_eq!(slow.emit(token(0, 3)), Verdict::Continue);
+        assert_eq!(slow.emit(token(1, 4)), Verdict::Continue);
+        assert!(!overrun.load(Ordering::Acquire));
+        assert_eq!(slow.emit(token(2, 3)), Verdict::Gone);
+        assert!(overrun.load(Ordering::Acquire));
+    }
+
+    #[test]
+    fn a_client_that_went_away_is_noticed_at_the_next_token() {
+        let (mut sink, read, overrun) = sink(2);
+        drop(read);
+        assert_eq!(sink.emit(token(0, 3)), Verdict::Gone);
+        assert!(!overrun.load(Ordering::Acquire));
+    }
+
+    #[test]
+    fn a_token_that_the_model_does_not_have_ends_the_stream_with_a_fault() {
+        let (mut sink, mut read, _) = sink(2);
+        assert_eq!(sink.emit(token(0, 5)), Verdict::Gone);
+        let status = read.try_recv().expect("a last word").expect_err("a fault");
+        assert_eq!(Reason::of(&status).as_deref(), Some("INTERNAL"));
+    }
+
+    #[test]
+    fn the_whole_answer_has_room_within_the_bound() {
+        let sampling = |max_tokens, choices| Sampling { max_tokens, choices, ..Sampling::default() };
+        assert_eq!(TokenSink::room(&sampling(10, 2), 100), 25);
+        assert_eq!(TokenSink::room(&sampling(u32::MAX, 1), 100), 103);
+        assert_eq!(TokenSink::room(&sampling(u32::MAX, 16), usize::MAX), MOST_UNREAD);
+    }
+}
