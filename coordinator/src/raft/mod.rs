@@ -87,6 +87,15 @@ pub enum StartError {
 
 /// Starts Raft on the current runtime, and gives the service for its port.
 pub(crate) async fn start<R: AsyncRuntime>(setup: Setup) -> Result<(Handle, Routes), StartError> {
+    let (group, handle) = start_group::<R>(setup).await?;
+    let service = RaftServiceServer::new(Server::new(group))
+        .max_decoding_message_size(MAX_FRAME_BYTES)
+        .max_encoding_message_size(MAX_FRAME_BYTES);
+    Ok((handle, Routes::new(service)))
+}
+
+/// Opens log and snapshot, and starts openraft over them.
+async fn start_group<R: AsyncRuntime>(setup: Setup) -> Result<(Arc<Group<R>>, Handle), StartError> {
     let Setup { id, hello, timings, data_dir, env, disk } = setup;
     let config = settings::settings(hello.cluster.as_str(), &timings).map_err(StartError::Timings)?;
     let draw = || DiskId(u128::from(env.random.next_u64()) << 64 | u128::from(env.random.next_u64()));
@@ -104,10 +113,8 @@ pub(crate) async fn start<R: AsyncRuntime>(setup: Setup) -> Result<(Handle, Rout
         .await
         .map_err(|fatal| StartError::Refused(fatal.to_string()))?;
     let group = Arc::new(Group::<R>::new(us, raft, peers));
-    let service = RaftServiceServer::new(Server::new(Arc::clone(&group)))
-        .max_decoding_message_size(MAX_FRAME_BYTES)
-        .max_encoding_message_size(MAX_FRAME_BYTES);
-    Ok((Handle::new(group, state, written), Routes::new(service)))
+    let handle = Handle::new(Arc::clone(&group), state, written);
+    Ok((group, handle))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 mod bootstrap;
 mod cluster;
+mod elections;
 mod nodes;
 mod refusals;
 mod writes;

@@ -14,11 +14,11 @@ use openraft::vote::RaftLeaderId;
 use openraft_rt_tokio::TokioRuntime;
 use tokio::runtime::Handle as Runtime;
 
-use super::log::{LogStorage, RedbStore};
-use super::machine::Machine;
-use super::record::EntryRecord;
-use super::snapshot::Snapshots;
-use super::types::{DiskId, Entry, LeaderId, LogId, Member, Membership, Payload, Proposal, TypeConfig};
+use crate::raft::log::{LogStorage, RedbStore};
+use crate::raft::machine::Machine;
+use crate::raft::record::EntryRecord;
+use crate::raft::snapshot::Snapshots;
+use crate::raft::types::{DiskId, Entry, LeaderId, LogId, Member, Membership, Payload, Proposal, TypeConfig};
 
 type Types = TypeConfig<TokioRuntime>;
 
@@ -94,8 +94,8 @@ fn every_kind_of_entry_survives_its_record() {
     let membership = Membership::new(voters, nodes).expect("a membership");
     let more = [entry(8, Payload::Blank), entry(9, Payload::Membership(membership))];
     for entry in commands().into_iter().chain(more) {
-        let bytes = super::codec::encode(&EntryRecord::from(entry.clone())).expect("a small record");
-        let record: EntryRecord = super::codec::decode(&bytes).expect("a record");
+        let bytes = crate::raft::codec::encode(&EntryRecord::from(entry.clone())).expect("a small record");
+        let record: EntryRecord = crate::raft::codec::decode(&bytes).expect("a record");
         assert_eq!(Entry::try_from(record).ok(), Some(entry));
     }
 }

@@ -1,0 +1,206 @@
+//! Groups of three over the network in memory: what needs openraft's own levers to be seen.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use helixflow_env::Env;
+use helixflow_env::net::Listener;
+use helixflow_model::{ClusterId, CoordinatorId, Incarnation, Region};
+use helixflow_policy::state::{Capacity, Command, NodeUuid};
+use helixflow_proto::hello::{Hello, HelloLayer};
+use helixflow_proto::v1::raft_service_server::RaftServiceServer;
+use openraft_rt_tokio::TokioRuntime;
+use tokio::runtime::Handle as Runtime;
+use tokio::time::Instant;
+use tonic::transport::Server as Port;
+
+use crate::config::Timings;
+use crate::dedicated::Dedicated;
+use crate::raft::group::Group;
+use crate::raft::server::Server;
+use crate::raft::{Handle, Role, Setup, start_group};
+
+/// Nothing here takes so long, even on a machine whose cores are all busy.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A member on threads of its own: they end with it, as a process's would, connections and all.
+struct Running {
+    group: Arc<Group<TokioRuntime>>,
+    handle: Handle,
+    _runtime: Dedicated,
+}
+
+/// Three members on one network in memory, their logs in folders.
+struct Three {
+    env: Env,
+    folder: tempfile::TempDir,
+    addresses: BTreeMap<CoordinatorId, String>,
+    running: BTreeMap<u64, Running>,
+}
+
+fn timings() -> Timings {
+    Timings {
+        heartbeat: Duration::from_millis(100),
+        election_min: Duration::from_millis(500),
+        election_max: Duration::from_millis(900),
+        ..Timings::default()
+    }
+}
+
+impl Three {
+    async fn bootstrapped() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut three =
+            Self { env: Env::simulated(1), folder, addresses: BTreeMap::new(), running: BTreeMap::new() };
+        for id in 1..=3 {
+            three.start(id).await;
+        }
+        three.handle(1).bootstrap(three.addresses.clone()).await.expect("a bootstrap");
+        let begin = Command::Bootstrap { cluster: cluster(), incarnation: Incarnation(1) };
+        three.write(1, begin).await;
+        three
+    }
+
+    async fn start(&mut self, id: u64) {
+        let data_dir = self.folder.path().join(id.to_string());
+        Env::real().disk.create_dir_all(&data_dir).expect("a folder");
+        let known = self.addresses.get(&CoordinatorId(id)).map(|a| a.parse().expect("an address"));
+        let any = ([127, 0, 0, 1], 0).into();
+        let listener = self.bind(known.unwrap_or(any)).await;
+        self.addresses.insert(CoordinatorId(id), listener.local_addr().to_string());
+        let env = Env { disk: Env::real().disk, ..self.env.clone() };
+        let runtime = Dedicated::start("member", 1).expect("a thread");
+        let hello = Hello::new(cluster());
+        let setup = Setup {
+            id: CoordinatorId(id),
+            hello: hello.clone(),
+            timings: timings(),
+            data_dir,
+            env,
+            disk: Runtime::current(),
+        };
+        let started = runtime.handle().spawn(start_group(setup)).await.expect("no panic");
+        let (group, handle) = started.expect("a start");
+        let service = RaftServiceServer::new(Server::new(Arc::clone(&group)));
+        let port = Port::builder().layer(HelloLayer::new(hello)).add_service(service);
+        runtime.handle().spawn(port.serve_with_incoming(listener));
+        self.running.insert(id, Running { group, handle, _runtime: runtime });
+    }
+
+    /// Opens a port; the member that had it before may still be on its way out.
+    async fn bind(&self, address: SocketAddr) -> Listener {
+        let begun = Instant::now();
+        loop {
+            match self.env.network.bind(address).await {
+                Ok(listener) => return listener,
+                Err(error) => assert!(begun.elapsed() < PATIENCE, "{address}: {error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    async fn stop(&mut self, id: u64) {
+        self.running.remove(&id).expect("a running member").handle.stop().await;
+    }
+
+    fn handle(&self, id: u64) -> Handle {
+        self.running[&id].handle.clone()
+    }
+
+    async fn write(&self, id: u64, command: Command) -> u64 {
+        self.handle(id).propose(command, Instant::now() + PATIENCE).await.expect("a write").index
+    }
+
+    async fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let begun = Instant::now();
+        while !holds(self) {
+            assert!(begun.elapsed() < PATIENCE, "{what} did not come");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    fn leader(&self) -> Option<u64> {
+        let leads = |(id, r): (&u64, &Running)| {
+            let standing = r.handle.standing();
+            (standing.role == Role::Leader).then_some((standing.term, *id))
+        };
+        self.running.iter().filter_map(leads).max().map(|(_, id)| id)
+    }
+}
+
+fn cluster() -> ClusterId {
+    ClusterId::new("alpha").expect("a valid name")
+}
+
+fn join(uuid: u128) -> Command {
+    Command::JoinNode {
+        uuid: NodeUuid(uuid),
+        region: Region::new("eu-1").expect("a valid name"),
+        advertise: "127.0.0.1:9".to_owned(),
+        capacity: Capacity::default(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_was_away_while_the_log_was_purged_gets_a_snapshot() {
+    let mut three = Three::bootstrapped().await;
+    three.until("a leader", |three| three.leader().is_some()).await;
+    let leader = three.leader().expect("a leader");
+    let away = leader % 3 + 1;
+    three.stop(away).await;
+    let mut last = 0;
+    for uuid in 1..=20 {
+        last = three.write(leader, join(uuid)).await;
+    }
+    let raft = three.running[&leader].group.raft();
+    raft.trigger().snapshot().await.expect("a running core");
+    raft.wait(Some(PATIENCE))
+        .metrics(|m| m.snapshot.is_some_and(|at| at.index >= last), "a snapshot")
+        .await
+        .expect("it");
+    raft.trigger().purge_log(last).await.expect("a running core");
+    raft.wait(Some(PATIENCE))
+        .metrics(|m| m.purged.is_some_and(|at| at.index >= last), "a purge")
+        .await
+        .expect("it");
+    three.start(away).await;
+    three
+        .until("the state from the snapshot", |three| three.handle(away).state().borrow().nodes().len() == 20)
+        .await;
+    assert_eq!(*three.handle(away).state().borrow(), *three.handle(leader).state().borrow());
+    three.stop(away).await;
+    three.start(away).await;
+    assert_eq!(three.handle(away).state().borrow().nodes().len(), 20, "the snapshot is on its disk");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_leader_hands_its_place_to_another() {
+    let three = Three::bootstrapped().await;
+    three.until("a leader", |three| three.leader().is_some()).await;
+    let old = three.leader().expect("a leader");
+    let new = old % 3 + 1;
+    // The others answer to a transfer only once they hold everything: asked until it is done.
+    let begun = Instant::now();
+    while three.leader() != Some(new) {
+        assert!(begun.elapsed() < PATIENCE, "the place was not handed over");
+        let raft = three.running[&three.leader().unwrap_or(old)].group.raft();
+        raft.trigger().transfer_leader(CoordinatorId(new)).await.expect("a running core");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    three.write(old, join(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_follow_each_other_without_waiting_for_each_reply() {
+    let three = Three::bootstrapped().await;
+    let writes = (1..=200).map(|uuid| three.write(2, join(uuid)));
+    let indexes = futures::future::join_all(writes).await;
+    assert_eq!(indexes.iter().collect::<std::collections::BTreeSet<_>>().len(), 200);
+    three
+        .until("every write everywhere", |three| {
+            three.running.values().all(|r| r.handle.state().borrow().nodes().len() == 200)
+        })
+        .await;
+}

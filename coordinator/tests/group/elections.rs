@@ -1,0 +1,31 @@
+//! Elections: a pre-vote comes first, over the wire.
+
+use std::sync::OnceLock;
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
+use crate::cluster::Cluster;
+
+/// The recorder of this process: tests share it, so counters only tell that something happened at all.
+fn recorder() -> &'static PrometheusHandle {
+    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+    RECORDER.get_or_init(|| PrometheusBuilder::new().install_recorder().expect("the first recorder"))
+}
+
+fn count(name: &str) -> u64 {
+    let rendered = recorder().render();
+    let value = |line: &str| line.strip_prefix(name)?.trim().parse().ok();
+    rendered.lines().find_map(value).unwrap_or(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pre_vote_crosses_the_wire_before_a_vote() {
+    recorder();
+    let mut cluster = Cluster::bootstrapped(3).await;
+    let before = count("helixflow_raft_pre_votes_received");
+    let old = cluster.leader().await;
+    cluster.stop(old).await;
+    assert_ne!(cluster.leader().await, old);
+    assert!(count("helixflow_raft_pre_votes_received") > before);
+    assert!(count("helixflow_raft_votes_received") > 0);
+}

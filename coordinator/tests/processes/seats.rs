@@ -1,0 +1,184 @@
+//! Three coordinators, each in a process of its own: this test program once more, told by its environment which
+//! configuration to run.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use helixflow_coordinator::{CoordinatorConfig, run};
+use helixflow_env::Env;
+use helixflow_env::net::Connector;
+use helixflow_proto::v1::cluster_service_client::ClusterServiceClient;
+use helixflow_proto::v1::{
+    BootstrapRequest, CoordinatorMember, JoinNodeRequest, StatusRequest, StatusResponse,
+};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use tokio::time::{sleep, timeout};
+use tonic::transport::{Channel, Endpoint};
+
+/// Names the configuration that a child runs.
+const CHILD: &str = "HELIXFLOW_TEST_COORDINATOR";
+/// Nothing here takes so long, even on a machine whose cores are all busy.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long one call may take before another coordinator is asked.
+const CALL: Duration = Duration::from_millis(500);
+
+/// Runs a coordinator for as long as the process lives, when told to; else there is nothing to show.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_of_its_own_process() {
+    let Some(path) = std::env::var_os(CHILD) else { return };
+    let env = Env::real();
+    let config = CoordinatorConfig::load(env.disk.as_ref(), Path::new(&path)).expect("a configuration");
+    let metrics = PrometheusBuilder::new().build_recorder().handle();
+    run(config, env, metrics, std::future::pending()).await.expect("an endless run");
+}
+
+/// One coordinator's process.
+pub(crate) struct Seat {
+    id: u64,
+    grpc: String,
+    raft: String,
+    config: PathBuf,
+    child: Child,
+}
+
+impl Seat {
+    async fn start(env: &Env, folder: &Path, id: u64) -> Self {
+        let (grpc, raft, http) = (free(env).await, free(env).await, free(env).await);
+        let text = format!(
+            "cluster = \"alpha\"\nid = {id}\nregion = \"eu-1\"\ndata_dir = {:?}\n\
+             grpc = {{ listen = {grpc:?} }}\nraft = {{ listen = {raft:?} }}\nhttp = {{ listen = {http:?} }}\n",
+            folder.join(id.to_string()),
+        );
+        let config = folder.join(format!("{id}.toml"));
+        env.disk.write_durably(&config, text.as_bytes()).expect("a configuration");
+        let child = spawn(&config);
+        Self { id, grpc, raft, config, child }
+    }
+
+    /// Ends the process as the kernel does when memory runs out: no handler runs.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("a process to kill");
+        self.child.wait().expect("its end");
+    }
+
+    /// The process's id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn restart(&mut self) {
+        self.child = spawn(&self.config);
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(config: &Path) -> Child {
+    Command::new(std::env::current_exe().expect("this program"))
+        .args(["seats::a_coordinator_of_its_own_process", "--exact", "--nocapture"])
+        .env(CHILD, config)
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("a process")
+}
+
+/// A loopback address that was free a moment ago.
+async fn free(env: &Env) -> String {
+    let listener = env.network.bind(([127, 0, 0, 1], 0).into()).await.expect("a free port");
+    listener.local_addr().to_string()
+}
+
+pub(crate) struct Cluster {
+    pub(crate) env: Env,
+    pub(crate) seats: Vec<Seat>,
+    _folder: tempfile::TempDir,
+}
+
+impl Cluster {
+    pub(crate) async fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let env = Env::real();
+        let mut seats = Vec::new();
+        for id in 1..=3 {
+            seats.push(Seat::start(&env, folder.path(), id).await);
+        }
+        let cluster = Self { env, seats, _folder: folder };
+        let member = |seat: &Seat| CoordinatorMember {
+            id: seat.id,
+            region: "eu-1".to_owned(),
+            grpc: seat.grpc.clone(),
+            raft: seat.raft.clone(),
+        };
+        let request = BootstrapRequest { members: cluster.seats.iter().map(member).collect() };
+        // The processes need a moment to open their ports; the same bootstrap again does no harm.
+        cluster
+            .until("a bootstrap", async || {
+                cluster.client(0).bootstrap(request.clone()).await.ok().map(|_| ())
+            })
+            .await;
+        cluster
+    }
+
+    pub(crate) fn client(&self, seat: usize) -> ClusterServiceClient<Channel> {
+        let endpoint =
+            Endpoint::from_shared(format!("http://{}", self.seats[seat].grpc)).expect("an address");
+        ClusterServiceClient::new(endpoint.connect_with_connector_lazy(Connector(self.env.network.clone())))
+    }
+
+    pub(crate) async fn until<T>(&self, what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
+        let asking = async {
+            loop {
+                if let Some(answer) = ask().await {
+                    return answer;
+                }
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("{what} did not come within {PATIENCE:?}"))
+    }
+
+    pub(crate) async fn status(&self, seat: usize) -> Option<StatusResponse> {
+        let mut client = self.client(seat);
+        let status = timeout(CALL, client.status(StatusRequest {})).await.ok()?.ok()?;
+        Some(status.into_inner())
+    }
+
+    /// The seat whose process leads by its own word.
+    pub(crate) async fn leader(&self) -> usize {
+        self.until("a leader", async || {
+            for seat in 0..self.seats.len() {
+                if self.status(seat).await.is_some_and(|s| s.leader == s.coordinator) {
+                    return Some(seat);
+                }
+            }
+            None
+        })
+        .await
+    }
+
+    /// Joins a node of that uuid, at one coordinator after the other until one says that it is done.
+    pub(crate) async fn write(&self, uuid: u128) -> u64 {
+        let request = JoinNodeRequest {
+            uuid: format!("{uuid:032x}"),
+            region: "eu-1".to_owned(),
+            advertise: "127.0.0.1:9".to_owned(),
+            memory_bytes: 1,
+        };
+        self.until("an acknowledged write", async || {
+            for seat in 0..self.seats.len() {
+                let mut client = self.client(seat);
+                if let Ok(Ok(joined)) = timeout(CALL, client.join_node(request.clone())).await {
+                    return Some(joined.into_inner().node);
+                }
+            }
+            None
+        })
+        .await
+    }
+}
