@@ -24,6 +24,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::transport::Server;
+use tower::util::MapResponseLayer;
 
 use crate::config::CoordinatorConfig;
 use crate::dedicated::Dedicated;
@@ -38,6 +39,9 @@ use crate::{cluster, http, raft, reconcile, telemetry};
 const RAFT_THREADS: usize = 2;
 /// Threads that block on the disk: the log's writer, and a snapshot beside it.
 const DISK_THREADS: usize = 2;
+/// A silent client is asked for a sign of life this often, and given as long to answer: the streams of a machine that
+/// vanished end then.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// How long calls under way may take when the process ends.
 const DRAIN: Duration = Duration::from_secs(3);
 
@@ -167,7 +171,7 @@ struct Starting {
 }
 
 impl Starting {
-    /// The Raft port, on Raft's runtime. It closes only after the other servers: Raft works until it is stopped.
+    /// The Raft port, on Raft's runtime. It closes at once when the process ends: the others then notice soonest.
     fn serve_raft(&mut self, port: Listener, routes: Routes, runtime: &Runtime) {
         let server = Server::builder()
             .layer(HelloLayer::new(Hello::new(self.config.cluster.clone())))
@@ -208,6 +212,10 @@ impl Starting {
         let server = Server::builder()
             .layer(HelloLayer::new(Hello::new(self.config.cluster.clone())))
             .layer(ContextLayer::new(Trust::Clients, move || RequestId::drawn(random.next_u64())))
+            .layer(MapResponseLayer::new(gateway::explain_unreadable))
+            .http2_keepalive_interval(Some(KEEP_ALIVE))
+            .http2_keepalive_timeout(Some(KEEP_ALIVE))
+            .max_concurrent_streams(gateway::MAX_STREAMS as u32)
             .add_routes(routes)
             .serve_with_incoming_shutdown(port, self.stop.clone().cancelled_owned());
         self.tasks.spawn(async move { server.await.map_err(|source| ended_with("gRPC", source)) });

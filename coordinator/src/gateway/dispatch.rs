@@ -5,34 +5,42 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use helixflow_model::{Fence, ModelId, NodeId, Region, ReplicaId};
-use helixflow_policy::routing::{Candidate, PickContext, RoutingTable, pick};
+use helixflow_policy::routing::{Candidate, PickContext, pick};
 use helixflow_proto::context::{CallContext, attach};
 use helixflow_proto::error::{Reason, status};
 use helixflow_proto::v1::shard_service_client::ShardServiceClient;
-use helixflow_proto::v1::{GenerateResponse, ShardGenerateRequest, ShardTokenizeRequest, TokenizeResponse};
-use tokio::sync::Semaphore;
-use tonic::{Request, Response, Status, Streaming};
+use helixflow_proto::v1::{ShardGenerateRequest, ShardTokenizeRequest, TokenizeResponse};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Status};
 
-use super::channels::{Channels, NodeChannel};
-use super::refusal::{Verdict, judge, no_replica};
-use super::stream::Relay;
+use super::channels::NodeChannel;
+use super::meter::Meter;
+use super::refusal::{Verdict, judge, lost, more_telling, told};
+use super::snapshot::{Snapshot, UnderWay};
+use super::stream::{Opened, Relay, Term};
 
 /// Replicas that one request tries: past these the cluster is in trouble, and the client should know.
 const MAX_ATTEMPTS: usize = 4;
-/// Streams that one gateway carries at once; each costs some 20 KiB. More are refused with RESOURCE_EXHAUSTED.
-const MAX_STREAMS: usize = 10_000;
-/// The largest message to and from a node: a prompt of four million bytes and its framing.
-pub(super) const MAX_MESSAGE: usize = 8 * 1024 * 1024;
-/// How long a node may take to say whether it takes a request; its queue answers at once.
-const ACCEPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Requests that one gateway carries at once; each costs some 20 KiB. More are refused with RESOURCE_EXHAUSTED.
+pub(crate) const MAX_STREAMS: usize = 10_000;
+/// The largest message to and from a node: a prompt of four million bytes as token ids, and its framing.
+const MAX_MESSAGE: usize = 8 << 20;
+/// The largest message from a client: what the gateway adds to a request must still fit.
+pub(super) const MAX_REQUEST: usize = MAX_MESSAGE - (64 << 10);
+/// How long a node may take to begin: its queue answers at once, a very long prompt is tokenized in seconds.
+const BEGIN_WITHIN: Duration = Duration::from_secs(30);
+/// Deadlines travel in whole milliseconds, so the nearer end of a hop may see them pass by so much earlier.
+const DEADLINE_GRAIN: Duration = Duration::from_millis(1);
 
 /// Sends requests to replicas.
 pub(super) struct Dispatch {
-    table: Arc<ArcSwap<RoutingTable>>,
-    channels: Channels,
+    snapshot: Arc<ArcSwap<Snapshot>>,
     region: Region,
     random: Arc<dyn helixflow_env::Randomness>,
     streams: Arc<Semaphore>,
+    stop: CancellationToken,
 }
 
 /// Which model a request is for.
@@ -43,21 +51,24 @@ pub(super) struct Target {
     pub(super) version: Option<String>,
 }
 
-/// Where a request was taken, and as which version.
-pub(super) struct Taken<T> {
-    pub(super) answer: T,
-    pub(super) version: String,
-    pub(super) node: NodeId,
+/// A request that a replica has taken.
+struct Taken<T> {
+    answer: T,
+    node: NodeId,
+    under_way: UnderWay,
 }
 
+type Client = ShardServiceClient<NodeChannel>;
+
 impl Dispatch {
+    /// Requests are refused from `stop` on.
     pub(super) fn new(
-        table: Arc<ArcSwap<RoutingTable>>,
-        channels: Channels,
+        snapshot: Arc<ArcSwap<Snapshot>>,
         region: Region,
         random: Arc<dyn helixflow_env::Randomness>,
+        stop: CancellationToken,
     ) -> Self {
-        Self { table, channels, region, random, streams: Arc::new(Semaphore::new(MAX_STREAMS)) }
+        Self { snapshot, region, random, streams: Arc::new(Semaphore::new(MAX_STREAMS)), stop }
     }
 
     /// Starts a stream on some replica of the model.
@@ -67,17 +78,30 @@ impl Dispatch {
         request: ShardGenerateRequest,
         context: &CallContext,
     ) -> Result<Relay, Status> {
-        let permit = Arc::clone(&self.streams).try_acquire_owned().map_err(|_| {
-            status(Reason::QueueFull, format!("this coordinator carries {MAX_STREAMS} streams already; try another, or try again shortly"))
-        })?;
-        let call = |mut client: Client, fence: Fence| {
-            let mut request =
-                Request::new(ShardGenerateRequest { fence: Some(fence.into()), ..request.clone() });
-            attach(context, request.metadata_mut());
-            async move { client.generate(request).await }
+        let mut meter = Meter::start(self.snapshot.load().label(&target.model), request.prompt.as_ref());
+        let started = self.start(target, &request, context).await;
+        let (permit, taken) = started.inspect_err(|status| meter.end(Some(status)))?;
+        let term = Term { deadline: context.deadline, stop: self.stop.clone() };
+        Ok(Relay::new(taken.answer, taken.node, term, meter, (permit, taken.under_way)))
+    }
+
+    async fn start(
+        &self,
+        target: &Target,
+        request: &ShardGenerateRequest,
+        context: &CallContext,
+    ) -> Result<(OwnedSemaphorePermit, Taken<Opened>), Status> {
+        let permit = self.admit()?;
+        let call = |mut client: Client, fence: Fence, node| {
+            let request = ShardGenerateRequest { fence: Some(fence.into()), ..request.clone() };
+            let request = forwarded(request, context);
+            async move {
+                let mut rest = client.generate(request).await?.into_inner();
+                let first = rest.message().await?.ok_or_else(|| lost(node))?;
+                Ok(Opened { first, rest })
+            }
         };
-        let taken: Taken<Streaming<GenerateResponse>> = self.on_some_replica(target, context, call).await?;
-        Ok(Relay::new(taken, target.model.clone(), context, permit))
+        Ok((permit, self.on_some_replica(target, context, call).await?))
     }
 
     /// Tokenizes on some replica of the model.
@@ -87,100 +111,97 @@ impl Dispatch {
         request: ShardTokenizeRequest,
         context: &CallContext,
     ) -> Result<TokenizeResponse, Status> {
-        let call = |mut client: Client, fence: Fence| {
-            let mut request =
-                Request::new(ShardTokenizeRequest { fence: Some(fence.into()), ..request.clone() });
-            attach(context, request.metadata_mut());
-            async move { client.tokenize(request).await }
+        let _permit = self.admit()?;
+        let call = |mut client: Client, fence: Fence, _| {
+            let request = ShardTokenizeRequest { fence: Some(fence.into()), ..request.clone() };
+            let request = forwarded(request, context);
+            async move { Ok(client.tokenize(request).await?.into_inner()) }
         };
-        let taken = self.on_some_replica(target, context, call).await?;
-        Ok(TokenizeResponse { model: target.model.to_string(), model_version: taken.version, ..taken.answer })
+        Ok(self.on_some_replica(target, context, call).await?.answer)
+    }
+
+    fn admit(&self) -> Result<OwnedSemaphorePermit, Status> {
+        if self.stop.is_cancelled() {
+            return Err(status(
+                Reason::Draining,
+                "this coordinator is going away: send the request to another",
+            ));
+        }
+        Arc::clone(&self.streams).try_acquire_owned().map_err(|_| {
+            let message =
+                format!("this coordinator carries {MAX_STREAMS} requests already: try another, or wait");
+            status(Reason::QueueFull, message)
+        })
     }
 
     /// Calls one replica after the other until one takes the request.
-    async fn on_some_replica<T, F, A>(
+    async fn on_some_replica<T, A: Future<Output = Result<T, Status>>>(
         &self,
         target: &Target,
         context: &CallContext,
-        call: F,
-    ) -> Result<Taken<T>, Status>
-    where
-        F: Fn(Client, Fence) -> A,
-        A: Future<Output = Result<Response<T>, Status>>,
-    {
+        call: impl Fn(Client, Fence, NodeId) -> A,
+    ) -> Result<Taken<T>, Status> {
         let mut tried: Vec<ReplicaId> = Vec::new();
-        let mut refusal = None;
-        while tried.len() < MAX_ATTEMPTS {
-            let table = self.table.load_full();
-            let wish = PickContext {
-                region: &self.region,
-                exclude: &tried,
-                numerics: None,
-                random: self.random.next_u64(),
+        let mut refusal: Option<Status> = None;
+        loop {
+            let snapshot = self.snapshot.load_full();
+            let random = self.random.next_u64();
+            let wish = PickContext { region: &self.region, exclude: &tried, numerics: None, random };
+            let own = |replica| snapshot.under_way(replica);
+            let candidate = match pick(&snapshot.table, &target.model, target.version.as_deref(), &wish, own)
+            {
+                Ok(picked) => picked.candidate,
+                // What the replicas said tells more than that none is left.
+                Err(why) => return Err(refusal.unwrap_or_else(|| snapshot.refuse(&why))),
             };
-            let picked = match pick(&table, &target.model, target.version.as_deref(), &wish) {
-                Ok(picked) => picked,
-                // What the last replica said tells more than that none is left.
-                Err(why) => return Err(refusal.unwrap_or_else(|| no_replica(&why))),
-            };
-            let candidate = picked.candidate;
-            let answered = self.ask(candidate, context, &call).await;
-            let answer = match answered {
-                Ok(answer) => {
-                    return Ok(Taken {
-                        answer: answer.into_inner(),
-                        version: picked.version.to_owned(),
-                        node: candidate.node,
-                    });
-                }
+            let answer = match ask(&snapshot, candidate, context, &call).await {
+                Ok(taken) => return Ok(taken),
                 Err(answer) => answer,
             };
             tracing::info!(node = %candidate.node, replica = %candidate.fence.replica, status = %answer, "a replica did not take the request");
-            if judge(&answer) == Verdict::Tell {
+            let (verdict, answer) = (judge(&answer), told(&answer, candidate.node));
+            if verdict == Verdict::Tell {
                 return Err(answer);
             }
+            let answer = match refusal.take() {
+                Some(earlier) => more_telling(earlier, answer),
+                None => answer,
+            };
             tried.push(candidate.fence.replica);
-            refusal = Some(explain(answer, candidate.node));
-        }
-        Err(refusal
-            .unwrap_or_else(|| status(Reason::NoReplica, "no replica took the request; try again shortly")))
-    }
-
-    async fn ask<T, F, A>(
-        &self,
-        candidate: &Candidate,
-        context: &CallContext,
-        call: &F,
-    ) -> Result<Response<T>, Status>
-    where
-        F: Fn(Client, Fence) -> A,
-        A: Future<Output = Result<Response<T>, Status>>,
-    {
-        let channel = self.channels.to(&candidate.advertise);
-        let channel = channel
-            .map_err(|error| status(Reason::NoReplica, format!("{}: {error}", candidate.advertise)))?;
-        let client = ShardServiceClient::new(channel)
-            .max_decoding_message_size(MAX_MESSAGE)
-            .max_encoding_message_size(MAX_MESSAGE);
-        let remaining = context.remaining();
-        let patience = remaining.unwrap_or(ACCEPT_TIMEOUT).min(ACCEPT_TIMEOUT);
-        match tokio::time::timeout(patience, call(client, candidate.fence)).await {
-            Ok(answer) => answer,
-            Err(_) if remaining.is_some_and(|left| left <= patience) => {
-                Err(status(Reason::DeadlineExceeded, "the deadline passed before a replica took the request"))
+            if tried.len() == MAX_ATTEMPTS {
+                return Err(answer);
             }
-            Err(_) => Err(status(Reason::NoReplica, format!("{} does not answer", candidate.node))),
+            refusal = Some(answer);
         }
     }
 }
 
-type Client = ShardServiceClient<NodeChannel>;
-
-/// A refusal that bears a reason is passed on; the transport's own words become one.
-fn explain(answer: Status, node: NodeId) -> Status {
-    if Reason::of(&answer).is_some() {
-        answer
-    } else {
-        status(Reason::NoReplica, format!("{node} does not answer; try again shortly"))
+/// Calls one replica, and waits until it begins.
+async fn ask<T, A: Future<Output = Result<T, Status>>>(
+    snapshot: &Snapshot,
+    candidate: &Candidate,
+    context: &CallContext,
+    call: impl Fn(Client, Fence, NodeId) -> A,
+) -> Result<Taken<T>, Status> {
+    let node = candidate.node;
+    let Some((channel, under_way)) = snapshot.approach(candidate) else { return Err(lost(node)) };
+    let client = ShardServiceClient::new(channel)
+        .max_decoding_message_size(MAX_MESSAGE)
+        .max_encoding_message_size(MAX_MESSAGE);
+    let patience = Instant::now() + BEGIN_WITHIN;
+    let until = context.deadline.map_or(patience, |deadline| deadline.min(patience));
+    match timeout_at(until, call(client, candidate.fence, node)).await {
+        Ok(Ok(answer)) => Ok(Taken { answer, node, under_way }),
+        _ if context.remaining().is_some_and(|left| left < DEADLINE_GRAIN) => {
+            Err(status(Reason::DeadlineExceeded, "the deadline passed before the first token"))
+        }
+        Ok(Err(answer)) => Err(answer),
+        Err(_) => Err(lost(node)),
     }
+}
+
+fn forwarded<T>(message: T, context: &CallContext) -> Request<T> {
+    let mut request = Request::new(message);
+    attach(context, request.metadata_mut());
+    request
 }

@@ -1,7 +1,7 @@
 //! `grpc.health.v1`: whether requests are answered, not whether a port is open.
 //!
 //! A node reports a replica ready only after it has produced tokens, and says so again and again; the gateway is ready
-//! while it knows of one such replica. The library's own service ends a watch of an unknown name; the specification
+//! while it has lately heard of one such replica. The library's own service ends a watch of an unknown name; the specification
 //! wants it open, hence this one over the library's types.
 
 use std::collections::BTreeMap;
@@ -32,6 +32,11 @@ pub(super) fn statuses(has_replica: bool, draining: bool) -> Statuses {
     let ready = READY_NAMES.map(|name| (name, serving(has_replica && !draining)));
     let live = LIVE_NAMES.map(|name| (name, serving(!draining)));
     ready.into_iter().chain(live).collect()
+}
+
+/// Whether the server as a whole serves.
+pub(super) fn is_serving(statuses: &Statuses) -> bool {
+    statuses.get("") == Some(&ServingStatus::Serving)
 }
 
 /// Answers Check and Watch from the latest statuses.

@@ -1,20 +1,26 @@
-//! What a stream cost in time, as the field's dashboards plot it.
+//! What a stream cost in time, under the names that the field's dashboards plot.
 
-use helixflow_model::ModelId;
+use std::time::Duration;
+
+use helixflow_proto::v1::shard_generate_request::Prompt;
 use tokio::time::Instant;
+use tonic::{Code, Status};
 
-/// Measures one stream: time to first token, time per output token, duration.
+/// Measures one stream: time to first token, time per output token, duration. Made when the request comes in.
 pub(super) struct Meter {
+    operation: &'static str,
     model: String,
     began: Instant,
     first: Option<Instant>,
     tokens: usize,
-    ended: bool,
+    has_ended: bool,
 }
 
 impl Meter {
-    pub(super) fn start(model: &ModelId, now: Instant) -> Self {
-        Self { model: model.to_string(), began: now, first: None, tokens: 0, ended: false }
+    /// `model` becomes a label, so there must be few of them.
+    pub(super) fn start(model: String, prompt: Option<&Prompt>) -> Self {
+        let operation = if matches!(prompt, Some(Prompt::Chat(_))) { "chat" } else { "text_completion" };
+        Self { operation, model, began: Instant::now(), first: None, tokens: 0, has_ended: false }
     }
 
     /// Notes tokens that went out.
@@ -22,33 +28,60 @@ impl Meter {
         self.tokens += count;
         if self.first.is_none() && count > 0 {
             self.first = Some(now);
-            self.histogram("gen_ai.server.time_to_first_token", now - self.began);
+            self.record("gen_ai.server.time_to_first_token", now - self.began);
         }
     }
 
-    /// Notes the end, with the status as a label.
-    pub(super) fn end(&mut self, outcome: &'static str, now: Instant) {
-        if std::mem::replace(&mut self.ended, true) {
+    /// Notes the end: none for an orderly one.
+    pub(super) fn end(&mut self, failure: Option<&Status>) {
+        self.finish(failure.map_or("ok", |status| label(status.code())));
+    }
+
+    fn finish(&mut self, outcome: &'static str) {
+        if std::mem::replace(&mut self.has_ended, true) {
             return;
         }
-        self.histogram("gen_ai.server.request.duration", now - self.began);
-        if let Some(first) = self.first.filter(|_| self.tokens > 1) {
-            self.histogram("gen_ai.server.time_per_output_token", (now - first) / (self.tokens - 1) as u32);
+        let now = Instant::now();
+        let first = self.first.filter(|_| self.tokens > 1);
+        if let (Some(first), Ok(more)) = (first, u32::try_from(self.tokens.saturating_sub(1))) {
+            self.record("gen_ai.server.time_per_output_token", (now - first) / more);
         }
         let model = self.model.clone();
-        metrics::counter!("helixflow_requests_total", "model" => model.clone(), "outcome" => outcome)
+        metrics::histogram!(
+            "gen_ai.server.request.duration", "gen_ai.operation.name" => self.operation,
+            "gen_ai.request.model" => model.clone(), "error.type" => outcome
+        )
+        .record((now - self.began).as_secs_f64());
+        metrics::counter!("helixflow_gateway_requests_total", "model" => model.clone(), "outcome" => outcome)
             .increment(1);
-        metrics::counter!("helixflow_generated_tokens_total", "model" => model).increment(self.tokens as u64);
+        metrics::counter!("helixflow_gateway_generated_tokens_total", "model" => model)
+            .increment(self.tokens as u64);
+        tracing::debug!(outcome, tokens = self.tokens, took = ?(now - self.began), "a request has ended");
     }
 
-    fn histogram(&self, name: &'static str, value: std::time::Duration) {
-        metrics::histogram!(name, "gen_ai.request.model" => self.model.clone()).record(value.as_secs_f64());
+    fn record(&self, name: &'static str, value: Duration) {
+        metrics::histogram!(
+            name, "gen_ai.operation.name" => self.operation, "gen_ai.request.model" => self.model.clone()
+        )
+        .record(value.as_secs_f64());
     }
 }
 
 impl Drop for Meter {
     /// A client that went away drops the stream before its end.
     fn drop(&mut self) {
-        self.end("cancelled", Instant::now());
+        self.finish("cancelled");
+    }
+}
+
+/// Codes that requests end with in operation; the others are all `error`.
+const fn label(code: Code) -> &'static str {
+    match code {
+        Code::Unavailable => "unavailable",
+        Code::DeadlineExceeded => "deadline_exceeded",
+        Code::ResourceExhausted => "resource_exhausted",
+        Code::InvalidArgument => "invalid_argument",
+        Code::NotFound => "not_found",
+        _ => "error",
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! inference, open_inference   the two services that clients know
-//!        └─ dispatch          picks a replica from the routing table, calls its node, tries another
+//!        └─ dispatch          picks a replica from the snapshot, calls its node, tries another
 //!             └─ stream       carries the tokens back
-//! table                       joins state and reports into a new routing table, swapped in whole
-//! health                      follows the table
+//! table                       joins state and reports into a new routing table
+//! snapshot                    table, connections and counts, swapped in whole
+//! health                      follows the snapshot
 //! ```
 //!
 //! No lock, no mailbox and no Raft stand on a request's path; nothing here tokenizes.
@@ -16,16 +17,19 @@ mod health;
 mod inference;
 mod meter;
 mod open_inference;
+mod reflection;
 mod refusal;
+mod snapshot;
 mod stream;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use helixflow_env::Env;
 use helixflow_model::Region;
-use helixflow_policy::routing::RoutingTable;
 use helixflow_policy::state::ClusterState;
 use helixflow_proto::hello::Hello;
 use helixflow_proto::inference::grpc_inference_service_server::GrpcInferenceServiceServer;
@@ -38,10 +42,14 @@ use tonic_reflection::server::Error as ReflectionError;
 
 use crate::telemetry::Reports;
 use channels::Channels;
-use dispatch::{Dispatch, MAX_MESSAGE};
+use dispatch::{Dispatch, MAX_REQUEST};
 use health::{HealthService, statuses};
 use inference::Inference;
 use open_inference::OpenInference;
+use snapshot::Snapshot;
+
+pub(crate) use dispatch::MAX_STREAMS;
+pub(crate) use refusal::explain_unreadable;
 
 /// What the gateway is made of.
 pub(crate) struct Inputs {
@@ -59,46 +67,40 @@ pub(crate) struct Inputs {
     pub(crate) stop: CancellationToken,
 }
 
-/// The gateway's services, and the task that keeps its table current.
+/// The gateway's services, and the task that keeps its snapshot current.
 pub(crate) struct Gateway {
-    dispatch: Arc<Dispatch>,
-    table: Arc<ArcSwap<RoutingTable>>,
+    snapshot: Arc<ArcSwap<Snapshot>>,
     health: watch::Sender<health::Statuses>,
     inputs: Inputs,
 }
 
 impl Gateway {
     pub(crate) fn new(inputs: Inputs) -> Self {
-        let table = Arc::<ArcSwap<RoutingTable>>::default();
-        let channels = Channels::new(Arc::clone(&inputs.env.network), inputs.hello.clone());
-        let random = Arc::clone(&inputs.env.random);
-        let dispatch = Dispatch::new(Arc::clone(&table), channels, inputs.region.clone(), random);
-        Self { dispatch: Arc::new(dispatch), table, health: watch::channel(statuses(false, false)).0, inputs }
+        Self { snapshot: Arc::default(), health: watch::channel(statuses(false, false)).0, inputs }
     }
 
     /// Adds the services to a server: native, Open Inference Protocol, health, reflection.
     pub(crate) fn add_to(&self, routes: Routes) -> Result<Routes, ReflectionError> {
-        let native = Inference::new(Arc::clone(&self.dispatch), self.inputs.env.clone());
-        let open = OpenInference::new(native.clone(), Arc::clone(&self.table));
-        let reflection = || {
-            tonic_reflection::server::Builder::configure()
-                .register_encoded_file_descriptor_set(helixflow_proto::DESCRIPTORS)
-                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        };
-        Ok(routes
-            .add_service(InferenceServiceServer::new(native).max_decoding_message_size(MAX_MESSAGE))
-            .add_service(GrpcInferenceServiceServer::new(open).max_decoding_message_size(MAX_MESSAGE))
-            .add_service(HealthServer::new(HealthService::new(self.health.subscribe())))
-            .add_service(reflection().build_v1()?)
-            .add_service(reflection().build_v1alpha()?))
+        let Inputs { env, region, stop, .. } = &self.inputs;
+        let snapshot = || Arc::clone(&self.snapshot);
+        let dispatch = Dispatch::new(snapshot(), region.clone(), Arc::clone(&env.random), stop.clone());
+        let native = Inference::new(Arc::new(dispatch), env.clone());
+        let open = OpenInference::new(native.clone(), snapshot(), self.health.subscribe(), stop.clone());
+        let routes = routes
+            .add_service(InferenceServiceServer::new(native).max_decoding_message_size(MAX_REQUEST))
+            .add_service(GrpcInferenceServiceServer::new(open).max_decoding_message_size(MAX_REQUEST))
+            .add_service(HealthServer::new(HealthService::new(self.health.subscribe())));
+        reflection::add_to(routes)
     }
 
-    /// Keeps table and health current until the process ends; then says so to whoever watches.
+    /// Keeps snapshot and health current until the process ends; then says so to whoever watches.
     pub(crate) async fn keep_current(self) {
-        let Inputs { state, reports, stop, .. } = self.inputs;
-        let keep = table::keep_current(state, reports, |table| {
-            let health = statuses(table.serves_anything(), false);
-            self.table.store(Arc::new(table));
+        let Inputs { env, hello, state, reports, stop, .. } = self.inputs;
+        let channels = Channels::new(env.network, hello);
+        let keep = table::keep_current(state, reports, |table, is_member| {
+            let next = Snapshot::next(&self.snapshot.load(), table, is_member, &channels);
+            let health = statuses(next.is_ready(), false);
+            self.snapshot.store(Arc::new(next));
             self.health.send_if_modified(|old| std::mem::replace(old, health.clone()) != health);
         });
         stop.run_until_cancelled(keep).await;

@@ -1,78 +1,109 @@
-//! A stream on its way from a node to a client: checked for its end, bounded by its deadline, counted.
+//! A stream on its way from a node to a client: checked for its end, bounded in time, counted.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures::Stream;
-use helixflow_model::{ModelId, NodeId};
-use helixflow_proto::context::CallContext;
+use futures::future::BoxFuture;
+use helixflow_model::NodeId;
 use helixflow_proto::error::{Reason, status};
+use helixflow_proto::v1::GenerateResponse;
 use helixflow_proto::v1::generate_response::Event;
-use helixflow_proto::v1::{GenerateResponse, StreamStart};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
+use tracing::Span;
 
-use super::dispatch::Taken;
 use super::meter::Meter;
-use super::refusal::lost;
+use super::refusal::{lost, told};
+use super::snapshot::UnderWay;
 
-/// A node's stream, told in the gateway's words. Dropping it ends the request on the node.
+/// How long streams may go on once the process is to end; the process itself waits a little longer.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A stream that has begun.
+pub(super) struct Opened {
+    pub(super) first: GenerateResponse,
+    pub(super) rest: Streaming<GenerateResponse>,
+}
+
+/// How long a stream may go on.
+pub(super) struct Term {
+    pub(super) deadline: Option<Instant>,
+    pub(super) stop: CancellationToken,
+}
+
+impl Term {
+    /// Waits for the end of the term; the status says which end it was.
+    async fn over(self) -> Status {
+        let late = async {
+            match self.deadline {
+                Some(deadline) => sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        let going_away = async {
+            self.stop.cancelled().await;
+            sleep(GRACE).await;
+        };
+        tokio::select! {
+            () = late => status(Reason::DeadlineExceeded, "the deadline passed while tokens were being made"),
+            () = going_away => {
+                status(Reason::Draining, "this coordinator is going away: send the request to another")
+            }
+        }
+    }
+}
+
+/// A node's stream as the client sees it. Dropping it ends the request on the node.
 pub(super) struct Relay {
-    messages: Streaming<GenerateResponse>,
-    model: ModelId,
-    version: String,
+    first: Option<GenerateResponse>,
+    rest: Streaming<GenerateResponse>,
     node: NodeId,
-    request_id: String,
-    deadline: Option<Pin<Box<Sleep>>>,
+    term: BoxFuture<'static, Status>,
     meter: Meter,
-    over: bool,
-    _permit: OwnedSemaphorePermit,
+    span: Span,
+    is_over: bool,
+    _held: (OwnedSemaphorePermit, UnderWay),
 }
 
 impl Relay {
     pub(super) fn new(
-        taken: Taken<Streaming<GenerateResponse>>,
-        model: ModelId,
-        context: &CallContext,
-        permit: OwnedSemaphorePermit,
+        opened: Opened,
+        node: NodeId,
+        term: Term,
+        meter: Meter,
+        held: (OwnedSemaphorePermit, UnderWay),
     ) -> Self {
         Self {
-            messages: taken.answer,
-            meter: Meter::start(&model, Instant::now()),
-            model,
-            version: taken.version,
-            node: taken.node,
-            request_id: context.request_id.to_string(),
-            deadline: context.deadline.map(|deadline| Box::pin(sleep_until(deadline))),
-            over: false,
-            _permit: permit,
+            first: Some(opened.first),
+            rest: opened.rest,
+            node,
+            term: Box::pin(term.over()),
+            meter,
+            span: Span::current(),
+            is_over: false,
+            _held: held,
         }
     }
 
-    /// What the node sent, with the names that clients know.
-    fn tell(&mut self, mut message: GenerateResponse) -> GenerateResponse {
-        match &mut message.event {
-            Some(Event::Start(start)) => self.introduce(start),
+    fn count(&mut self, message: &GenerateResponse) {
+        match &message.event {
             Some(Event::Chunk(chunk)) => self.meter.tokens(chunk.token_ids.len(), Instant::now()),
             Some(Event::End(_)) => {
-                self.over = true;
-                self.meter.end("ok", Instant::now());
+                self.is_over = true;
+                self.meter.end(None);
             }
-            Some(Event::ChoiceEnd(_)) | None => {}
+            Some(Event::Start(_) | Event::ChoiceEnd(_)) | None => {}
         }
-        message
-    }
-
-    fn introduce(&self, start: &mut StreamStart) {
-        start.request_id.clone_from(&self.request_id);
-        start.model = self.model.to_string();
-        start.model_version.clone_from(&self.version);
     }
 
     fn fail(&mut self, status: Status) -> Status {
-        self.over = true;
-        self.meter.end(code_label(&status), Instant::now());
+        tracing::info!(node = %self.node, %status, "a stream failed");
+        self.is_over = true;
+        self.meter.end(Some(&status));
         status
     }
 }
@@ -81,29 +112,26 @@ impl Stream for Relay {
     type Item = Result<GenerateResponse, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.over {
+        if self.is_over {
             return Poll::Ready(None);
         }
-        let late = self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready());
-        if late {
-            let late = status(Reason::DeadlineExceeded, "the deadline passed while tokens were being made");
-            return Poll::Ready(Some(Err(self.fail(late))));
+        let span = self.span.clone();
+        let _entered = span.enter();
+        if let Poll::Ready(status) = self.term.as_mut().poll(cx) {
+            return Poll::Ready(Some(Err(self.fail(status))));
         }
-        let item = std::task::ready!(Pin::new(&mut self.messages).poll_next(cx));
+        let next = match self.first.take() {
+            Some(first) => Some(Ok(first)),
+            None => ready!(Pin::new(&mut self.rest).poll_next(cx)),
+        };
         let node = self.node;
-        Poll::Ready(Some(match item {
-            Some(Ok(message)) => Ok(self.tell(message)),
-            Some(Err(status)) if Reason::of(&status).is_some() => Err(self.fail(status)),
-            Some(Err(_)) | None => Err(self.fail(lost(node))),
+        Poll::Ready(Some(match next {
+            Some(Ok(message)) => {
+                self.count(&message);
+                Ok(message)
+            }
+            Some(Err(status)) => Err(self.fail(told(&status, node))),
+            None => Err(self.fail(lost(node))),
         }))
-    }
-}
-
-fn code_label(status: &Status) -> &'static str {
-    match status.code() {
-        tonic::Code::Unavailable => "unavailable",
-        tonic::Code::DeadlineExceeded => "deadline_exceeded",
-        tonic::Code::ResourceExhausted => "resource_exhausted",
-        _ => "error",
     }
 }

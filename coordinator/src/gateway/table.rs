@@ -18,14 +18,15 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Reports that do not change still age.
 const AGING: Duration = Duration::from_millis(500);
 
-/// Publishes a new table after each change, for as long as the process runs.
+/// Publishes a new table after each change, and whether the state names a cluster, for as long as the process runs.
 pub(super) async fn keep_current(
     mut state: watch::Receiver<Arc<ClusterState>>,
     mut reports: watch::Receiver<Arc<Reports>>,
-    mut publish: impl FnMut(RoutingTable),
+    mut publish: impl FnMut(RoutingTable, bool),
 ) {
     loop {
-        publish(build(&state.borrow_and_update(), &reports.borrow_and_update(), Instant::now()));
+        let (now, heard) = (Arc::clone(&state.borrow_and_update()), Arc::clone(&reports.borrow_and_update()));
+        publish(build(&now, &heard, Instant::now()), now.identity().is_some());
         sleep(PAUSE).await;
         tokio::select! {
             Ok(()) = state.changed() => {}
@@ -40,7 +41,7 @@ fn build(state: &ClusterState, reports: &Reports, now: Instant) -> RoutingTable 
         .iter()
         .map(|(node, heard)| {
             let age = now.saturating_duration_since(heard.at);
-            (node, Heard { report: heard.report.as_ref().clone(), age })
+            (node, Heard { report: Arc::clone(&heard.report), age })
         })
         .collect();
     RoutingTable::build(state, &heard)

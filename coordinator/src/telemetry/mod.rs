@@ -48,7 +48,7 @@ impl Telemetry {
     }
 
     /// Takes a report in, unless a newer stream of the same node has spoken.
-    fn hear(&self, report: NodeReport, stream: u64, at: Instant) -> Result<(), TooManyNodes> {
+    pub(crate) fn hear(&self, report: NodeReport, stream: u64, at: Instant) -> Result<(), TooManyNodes> {
         let mut result = Ok(());
         self.latest.send_if_modified(|reports| {
             let heard = Arc::make_mut(reports).hear(report, stream, at);

@@ -23,4 +23,6 @@ pub struct Candidate {
     pub age: Duration,
     /// How long a request would wait there, as far as load and age tell.
     pub expected_wait: Duration,
+    /// How much longer for each request that the report does not tell of.
+    pub each_more: Duration,
 }

@@ -3,9 +3,11 @@
 //! Two choices instead of the best of all: gateways see the same reports, and all would send to the same replica
 //! until the next report.
 
+use std::time::Duration;
+
 use helixflow_model::{ModelId, NumericsClass, Region, ReplicaId};
 
-use super::{Candidate, NoReplica, RoutingTable, table::Version};
+use super::{Candidate, NoReplica, RoutingTable, table::Version, wait::with_own};
 
 /// Another region is worth its distance only when the wait here is this many times as long: idle there against a
 /// batch of four here. A ratio, so that it holds for quick models and for slow ones.
@@ -35,12 +37,14 @@ pub struct Pick<'a> {
 
 /// Picks a replica for one request.
 ///
-/// Without a version the newest that has a ready replica answers. The same arguments give the same pick.
+/// Without a version the newest that has a ready replica answers. `own` tells how many requests of this gateway are
+/// under way at a replica. The same arguments give the same pick.
 pub fn pick<'a>(
     table: &'a RoutingTable,
     model: &ModelId,
     version: Option<&str>,
     context: &PickContext<'_>,
+    own: impl Fn(ReplicaId) -> u32,
 ) -> Result<Pick<'a>, NoReplica> {
     let unknown = || NoReplica::UnknownModel { model: model.clone() };
     let versions = table.versions(model).ok_or_else(unknown)?;
@@ -54,22 +58,28 @@ pub fn pick<'a>(
             ready.or(versions.first()).ok_or_else(unknown)?
         }
     };
-    match choose(chosen, context) {
+    let wait = |candidate: &Candidate| with_own(candidate, own(candidate.fence.replica));
+    match choose(chosen, context, wait) {
         Some(candidate) => Ok(Pick { candidate, version: &chosen.name }),
         None => Err(why_none(chosen, model, context)),
     }
 }
 
-fn choose<'a>(version: &'a Version, context: &PickContext<'_>) -> Option<&'a Candidate> {
-    let near = better_of_two(&version.ready, context.random, |candidate| {
-        suits(candidate, context) && candidate.region == *context.region
-    });
-    let far = better_of_two(&version.ready, context.random, |candidate| {
-        suits(candidate, context) && candidate.region != *context.region
-    });
+fn choose<'a>(
+    version: &'a Version,
+    context: &PickContext<'_>,
+    wait: impl Fn(&Candidate) -> Duration,
+) -> Option<&'a Candidate> {
+    let best = |is_near: bool| {
+        let suits = |candidate: &Candidate| {
+            suits(candidate, context) && (candidate.region == *context.region) == is_near
+        };
+        better_of_two(&version.ready, context.random, suits, &wait)
+    };
+    let (near, far) = (best(true), best(false));
     match (near, far) {
         (Some(near), Some(far)) => {
-            let spill = far.expected_wait.saturating_mul(SPILL_RATIO) < near.expected_wait;
+            let spill = wait(far).saturating_mul(SPILL_RATIO) < wait(near);
             Some(if spill { far } else { near })
         }
         (near, far) => near.or(far),
@@ -87,6 +97,7 @@ fn better_of_two(
     candidates: &[Candidate],
     random: u64,
     suits: impl Fn(&Candidate) -> bool,
+    wait: impl Fn(&Candidate) -> Duration,
 ) -> Option<&Candidate> {
     let suiting = || candidates.iter().filter(|candidate| suits(candidate));
     let count = suiting().count();
@@ -95,7 +106,7 @@ fn better_of_two(
     let second = below(random & 0xffff_ffff, count.saturating_sub(1));
     let second = if second >= first { second.saturating_add(1) } else { second };
     let other = suiting().nth(second).unwrap_or(one);
-    Some(if other.expected_wait < one.expected_wait { other } else { one })
+    Some(if wait(other) < wait(one) { other } else { one })
 }
 
 /// Maps 32 random bits onto `0..count`, evenly to within one part in 2³² / count.

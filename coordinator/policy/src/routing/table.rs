@@ -7,6 +7,7 @@
 use std::{
     cmp::Ordering,
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -23,7 +24,7 @@ const FRESH: Duration = Duration::from_secs(3);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heard {
     /// What it said.
-    pub report: NodeReport,
+    pub report: Arc<NodeReport>,
     /// The age of it, summed over the hops that it took.
     pub age: Duration,
 }
@@ -105,9 +106,14 @@ impl RoutingTable {
         })
     }
 
-    /// Whether any replica of any model is ready.
-    pub fn serves_anything(&self) -> bool {
-        self.served().any(|served| served.ready > 0)
+    /// Whether the model is known here, at any version, ready or not.
+    pub fn knows(&self, model: &ModelId) -> bool {
+        self.models.contains_key(model)
+    }
+
+    /// Every ready replica of every model.
+    pub fn candidates(&self) -> impl Iterator<Item = &Candidate> {
+        self.models.values().flatten().flat_map(|version| &version.ready)
     }
 
     /// The ready replicas of every version of a model, the newest version first.
@@ -139,6 +145,7 @@ impl Version {
         let sum = waits.iter().fold(Duration::ZERO, |sum, wait| sum.saturating_add(*wait));
         for (candidate, reported) in self.ready.iter_mut().zip(waits) {
             candidate.expected_wait = wait::aged(reported, sum / count, candidate.age);
+            candidate.each_more = wait::each_more(&candidate.load, reference);
         }
     }
 }
@@ -222,6 +229,7 @@ fn spoken_for(heard: &Heard, replica: &ReplicaReport) -> Standing {
             load: replica.load,
             age: heard.age,
             expected_wait: Duration::ZERO,
+            each_more: Duration::ZERO,
         }),
         ReplicaPhase::Fetching | ReplicaPhase::Loading => Standing::Loading,
         ReplicaPhase::Draining => Standing::Draining,

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use helixflow_model::LoadReport;
 
+use super::Candidate;
+
 /// Tokens that one request still has to generate, on average: half of a common limit of 128.
 const TOKENS_A_REQUEST: u128 = 64;
 /// Prompt tokens that a replica computes in the time of one generated token.
@@ -29,8 +31,29 @@ pub(super) fn reference_speed<'a>(loads: impl Iterator<Item = &'a LoadReport>) -
 /// The wait that a fresh report tells of, the request itself counted.
 pub(super) fn reported(load: &LoadReport, reference: u64) -> Duration {
     let busy = u128::from(load.queued) + u128::from(load.active);
-    let speed = if busy == 0 { reference } else { load.millitokens_per_second.max(SLOWEST) };
     let tokens = (busy + 1) * TOKENS_A_REQUEST + u128::from(load.prefill_backlog) / PREFILL_SPEEDUP;
+    time_for(tokens, speed(load, reference))
+}
+
+/// What one request more adds to the wait.
+pub(super) fn each_more(load: &LoadReport, reference: u64) -> Duration {
+    time_for(TOKENS_A_REQUEST, speed(load, reference))
+}
+
+/// The wait at a replica where the asking gateway itself has `own` requests under way: those that the report cannot
+/// tell of yet are added to it.
+pub(super) fn with_own(candidate: &Candidate, own: u32) -> Duration {
+    let told = candidate.load.queued.saturating_add(candidate.load.active);
+    let untold = candidate.each_more.saturating_mul(own.saturating_sub(told));
+    candidate.expected_wait.saturating_add(untold)
+}
+
+/// Thousandths of tokens a second.
+fn speed(load: &LoadReport, reference: u64) -> u64 {
+    if load.queued == 0 && load.active == 0 { reference } else { load.millitokens_per_second.max(SLOWEST) }
+}
+
+fn time_for(tokens: u128, speed: u64) -> Duration {
     let micros = tokens * 1_000_000_000 / u128::from(speed.max(1));
     Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
 }

@@ -1,6 +1,6 @@
 //! Routing: what the table makes of log and reports, and what is picked from it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use helixflow_model::{
     Epoch, Fence, Generation, LoadReport, NodeId, NodeReport, NumericsClass, Region, ReplicaId, ReplicaPhase,
@@ -46,7 +46,7 @@ fn says(state: &ClusterState, node: u64, phase: ReplicaPhase) -> Heard {
         boards: Vec::new(),
         replicas: vec![replica],
     };
-    Heard { report, age: Duration::from_millis(250) }
+    Heard { report: Arc::new(report), age: Duration::from_millis(250) }
 }
 
 /// Every node says that its replica is ready.
@@ -55,13 +55,17 @@ fn all_ready(state: &ClusterState) -> BTreeMap<NodeId, Heard> {
 }
 
 fn load_of(heard: &mut BTreeMap<NodeId, Heard>, node: u64) -> &mut LoadReport {
-    &mut heard.get_mut(&NodeId(node)).unwrap().report.replicas[0].load
+    &mut replica_of(heard, node).load
+}
+
+fn replica_of(heard: &mut BTreeMap<NodeId, Heard>, node: u64) -> &mut ReplicaReport {
+    &mut Arc::make_mut(&mut heard.get_mut(&NodeId(node)).unwrap().report).replicas[0]
 }
 
 fn picked(table: &RoutingTable, from: &str, random: u64) -> Result<u64, NoReplica> {
     let region = region(from);
     let context = PickContext { region: &region, exclude: &[], numerics: None, random };
-    pick(table, &model("m"), None, &context).map(|pick| pick.candidate.fence.replica.0)
+    pick(table, &model("m"), None, &context, |_| 0).map(|pick| pick.candidate.fence.replica.0)
 }
 
 /// Evenly spread 64-bit numbers, the same in each run (SplitMix64, Steele and others 2014).
@@ -89,9 +93,12 @@ fn a_model_nobody_added_is_unknown_and_so_is_a_version() {
     let table = RoutingTable::build(&state, &all_ready(&state));
     let here = region("a");
     let context = PickContext { region: &here, exclude: &[], numerics: None, random: 0 };
-    assert!(matches!(pick(&table, &model("n"), None, &context), Err(NoReplica::UnknownModel { .. })));
-    assert!(matches!(pick(&table, &model("m"), Some("2"), &context), Err(NoReplica::UnknownVersion { .. })));
-    assert!(pick(&table, &model("m"), Some("1"), &context).is_ok());
+    assert!(matches!(pick(&table, &model("n"), None, &context, |_| 0), Err(NoReplica::UnknownModel { .. })));
+    assert!(matches!(
+        pick(&table, &model("m"), Some("2"), &context, |_| 0),
+        Err(NoReplica::UnknownVersion { .. })
+    ));
+    assert!(pick(&table, &model("m"), Some("1"), &context, |_| 0).is_ok());
 }
 
 #[test]
@@ -139,6 +146,36 @@ fn the_busiest_is_picked_least() {
 }
 
 #[test]
+fn a_burst_between_two_reports_spreads() {
+    let state = served(&["a", "a", "a"]);
+    let table = RoutingTable::build(&state, &all_ready(&state));
+    let here = region("a");
+    let mut own = BTreeMap::new();
+    for random in numbers().take(300) {
+        let context = PickContext { region: &here, exclude: &[], numerics: None, random };
+        let under_way = |replica: ReplicaId| own.get(&replica).copied().unwrap_or(0);
+        let replica = pick(&table, &model("m"), None, &context, under_way).unwrap().candidate.fence.replica;
+        *own.entry(replica).or_default() += 1;
+    }
+    assert!(own.len() == 3 && own.values().all(|count| (97..=103_u32).contains(count)), "{own:?}");
+}
+
+#[test]
+fn own_requests_that_the_report_tells_of_already_count_once() {
+    let state = served(&["a", "a"]);
+    let mut heard = all_ready(&state);
+    load_of(&mut heard, 1).active = 4;
+    load_of(&mut heard, 2).active = 5;
+    let table = RoutingTable::build(&state, &heard);
+    let here = region("a");
+    for random in numbers().take(100) {
+        let context = PickContext { region: &here, exclude: &[], numerics: None, random };
+        let own = |replica: ReplicaId| if replica == ReplicaId(1) { 4 } else { 0 };
+        assert_eq!(pick(&table, &model("m"), None, &context, own).unwrap().candidate.node, NodeId(1));
+    }
+}
+
+#[test]
 fn the_own_region_is_preferred_until_waiting_there_costs_more_than_the_way() {
     let state = served(&["a", "b", "b"]);
     let mut heard = all_ready(&state);
@@ -181,7 +218,7 @@ fn a_node_at_an_old_generation_is_not_ready_and_one_at_a_later_log_is_believed()
     let behind = RoutingTable::build(&state, &heard);
     assert_eq!(picked(&behind, "a", 0), Err(NoReplica::Loading { model: model("m") }));
 
-    let replica = &mut heard.get_mut(&NodeId(1)).unwrap().report.replicas[0];
+    let replica = replica_of(&mut heard, 1);
     replica.fence.generation = Generation(3);
     replica.epoch = Epoch(state.epoch().0 + 1);
     let ahead = RoutingTable::build(&state, &heard);
@@ -196,7 +233,7 @@ fn a_replica_that_the_own_log_does_not_tell_yet_serves_and_an_ended_one_does_not
     let fence = Fence { replica: ReplicaId(1), generation: Generation(1) };
     let reason = MoveReason::AboveTarget { target: 1 };
     apply_move(&mut state, helixflow_policy::state::Move::RemoveReplica { fence, reason });
-    let replica = &mut heard.get_mut(&NodeId(2)).unwrap().report.replicas[0];
+    let replica = replica_of(&mut heard, 2);
     replica.fence.replica = ReplicaId(7);
     replica.epoch = Epoch(state.epoch().0 + 1);
     let table = RoutingTable::build(&state, &heard);
@@ -222,9 +259,9 @@ fn without_a_version_the_newest_that_is_ready_answers() {
     let table = RoutingTable::build(&state, &heard);
     let here = region("a");
     let context = PickContext { region: &here, exclude: &[], numerics: None, random: 0 };
-    assert_eq!(pick(&table, &model("m"), None, &context).unwrap().version, "10");
-    assert_eq!(pick(&table, &model("m"), Some("9"), &context).unwrap().candidate.node, NodeId(1));
-    let loading = pick(&table, &model("m"), Some("11"), &context);
+    assert_eq!(pick(&table, &model("m"), None, &context, |_| 0).unwrap().version, "10");
+    assert_eq!(pick(&table, &model("m"), Some("9"), &context, |_| 0).unwrap().candidate.node, NodeId(1));
+    let loading = pick(&table, &model("m"), Some("11"), &context, |_| 0);
     assert!(matches!(loading, Err(NoReplica::Loading { .. })));
 }
 
@@ -232,16 +269,16 @@ fn without_a_version_the_newest_that_is_ready_answers() {
 fn a_continuation_goes_only_to_its_own_numerics() {
     let state = served(&["a", "a"]);
     let mut heard = all_ready(&state);
-    heard.get_mut(&NodeId(2)).unwrap().report.replicas[0].numerics = NumericsClass("gpu-1".to_owned());
+    replica_of(&mut heard, 2).numerics = NumericsClass("gpu-1".to_owned());
     let table = RoutingTable::build(&state, &heard);
     let (here, cpu) = (region("a"), NumericsClass("cpu-1".to_owned()));
     let tried = [ReplicaId(1)];
     let context = PickContext { region: &here, exclude: &[], numerics: Some(&cpu), random: 0 };
-    assert_eq!(pick(&table, &model("m"), None, &context).unwrap().candidate.node, NodeId(1));
-    let again = pick(&table, &model("m"), None, &PickContext { exclude: &tried, ..context });
+    assert_eq!(pick(&table, &model("m"), None, &context, |_| 0).unwrap().candidate.node, NodeId(1));
+    let again = pick(&table, &model("m"), None, &PickContext { exclude: &tried, ..context }, |_| 0);
     assert!(matches!(again, Err(NoReplica::OtherNumerics { .. })), "{again:?}");
     let anything =
-        pick(&table, &model("m"), None, &PickContext { exclude: &tried, numerics: None, ..context });
+        pick(&table, &model("m"), None, &PickContext { exclude: &tried, numerics: None, ..context }, |_| 0);
     assert_eq!(anything.unwrap().candidate.node, NodeId(2));
 }
 
@@ -281,7 +318,7 @@ proptest! {
         for (node, said) in (1..).zip(reports) {
             let Some((phase, load, age)) = said else { continue };
             let mut says = says(&state, node, phase);
-            says.report.replicas[0].load = load;
+            Arc::make_mut(&mut says.report).replicas[0].load = load;
             says.age = Duration::from_millis(age);
             heard.insert(NodeId(node), says);
         }
@@ -293,11 +330,11 @@ proptest! {
             heard.get(node).is_some_and(|heard| heard.report.replicas[0].phase == ReplicaPhase::Ready)
         };
         let possible = state.nodes().keys().any(|node| ready(node) && !exclude.contains(&ReplicaId(node.0)));
-        match pick(&table, &model("m"), None, &context) {
+        match pick(&table, &model("m"), None, &context, |_| 0) {
             Ok(picked) => {
                 prop_assert!(ready(&picked.candidate.node));
                 prop_assert!(!exclude.contains(&picked.candidate.fence.replica));
-                prop_assert_eq!(pick(&table, &model("m"), None, &context), Ok(picked));
+                prop_assert_eq!(pick(&table, &model("m"), None, &context, |_| 0), Ok(picked));
             }
             Err(why) => prop_assert!(!possible, "{}", why),
         }

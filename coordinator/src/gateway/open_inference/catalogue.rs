@@ -11,10 +11,10 @@ use helixflow_proto::inference::{
 };
 use tonic::Status;
 
-use super::reply::TEXT_OUTPUT;
+use super::reply::{LOGPROBS_OUTPUT, TEXT_OUTPUT};
 
-/// Extensions of the protocol that are served.
-const EXTENSIONS: [&str; 1] = ["model_repository"];
+/// Extensions of the protocol that are served whole: parameters of requests. Of the model repository there is the index.
+const EXTENSIONS: [&str; 1] = ["parameters"];
 /// Inputs of every language model: name, type.
 const INPUTS: [(&str, &str); 7] = [
     ("text_input", "BYTES"),
@@ -26,8 +26,9 @@ const INPUTS: [(&str, &str); 7] = [
     ("return_num_output_tokens", "BOOL"),
 ];
 /// Outputs of every language model: name, type.
-const OUTPUTS: [(&str, &str); 4] = [
+const OUTPUTS: [(&str, &str); 5] = [
     (TEXT_OUTPUT, "BYTES"),
+    (LOGPROBS_OUTPUT, "BYTES"),
     ("finish_reason", "BYTES"),
     ("num_input_tokens", "UINT32"),
     ("num_output_tokens", "UINT32"),

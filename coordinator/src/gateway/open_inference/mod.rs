@@ -8,12 +8,11 @@ mod reply;
 mod request;
 mod tensors;
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use futures::{Stream, StreamExt};
-use helixflow_policy::routing::RoutingTable;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryFutureExt, TryStreamExt};
 use helixflow_proto::context::CallContext;
 use helixflow_proto::error::{Reason, status};
 use helixflow_proto::inference::grpc_inference_service_server::GrpcInferenceService;
@@ -23,16 +22,18 @@ use helixflow_proto::inference::{
     ServerLiveRequest, ServerLiveResponse, ServerMetadataRequest, ServerMetadataResponse, ServerReadyRequest,
     ServerReadyResponse,
 };
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
+use tracing::{Instrument, Span};
 
+use super::health::{Statuses, is_serving};
 use super::inference::Inference;
+use super::refusal::unreadable;
+use super::snapshot::Snapshot;
 
 /// Requests of one client stream that run at once; the next is read when one of them ends.
 const MAX_CONCURRENT: usize = 32;
-/// Replies of one request that wait for a slow client; then its tokens wait on the node.
-const REPLY_BACKLOG: usize = 16;
 /// The metadata by which a client asks that a failed stream end with a real status.
 const REAL_STATUS: &str = "triton_grpc_error";
 
@@ -40,36 +41,57 @@ const REAL_STATUS: &str = "triton_grpc_error";
 #[derive(Clone)]
 pub(super) struct OpenInference {
     inference: Inference,
-    table: Arc<ArcSwap<RoutingTable>>,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    health: watch::Receiver<Statuses>,
+    stop: CancellationToken,
 }
 
 impl OpenInference {
-    pub(super) fn new(inference: Inference, table: Arc<ArcSwap<RoutingTable>>) -> Self {
-        Self { inference, table }
+    /// Streams take no more requests from `stop` on.
+    pub(super) fn new(
+        inference: Inference,
+        snapshot: Arc<ArcSwap<Snapshot>>,
+        health: watch::Receiver<Statuses>,
+        stop: CancellationToken,
+    ) -> Self {
+        Self { inference, snapshot, health, stop }
     }
 
     /// The replies to one request of a stream, and its failure as the last of them.
-    fn answer(&self, request: Result<ModelInferRequest, Status>, context: &CallContext) -> Replies {
-        let request = match request {
-            Ok(request) => request,
-            Err(status) => return Box::pin(futures::stream::once(async { Err(status) })),
-        };
-        let (sender, receiver) = mpsc::channel(REPLY_BACKLOG);
+    fn answer(
+        &self,
+        request: Result<ModelInferRequest, Status>,
+        context: &CallContext,
+        span: &Span,
+    ) -> BoxStream<'static, Result<ModelInferResponse, Status>> {
         let (inference, context) = (self.inference.clone(), context.clone());
-        let work = async move { request::run(&inference, request, &context, &sender).await.err() };
-        // The work goes on only while its replies are polled for: a client that goes away ends both.
-        let failure = futures::stream::once(work).filter_map(|failure| async { failure.map(Err) });
-        let replies = ReceiverStream::new(receiver).map(Ok);
-        Box::pin(futures::stream::select(replies, failure))
+        let start = async move {
+            let request = request.map_err(|error| unreadable(&error).unwrap_or(error))?;
+            request::read(request)?.start(&inference, &context).await
+        };
+        start.instrument(span.clone()).try_flatten_stream().boxed()
     }
 }
 
-type Replies = Pin<Box<dyn Stream<Item = Result<ModelInferResponse, Status>> + Send>>;
+/// A reply as a stream bears it: a failure as a message, so that the stream goes on, or as its real status.
+fn told(
+    reply: Result<ModelInferResponse, Status>,
+    id: &str,
+    real_status: bool,
+) -> Result<ModelStreamInferResponse, Status> {
+    match reply {
+        Ok(reply) => Ok(ModelStreamInferResponse { infer_response: Some(reply), ..Default::default() }),
+        Err(status) if real_status => Err(status),
+        Err(status) => Ok(ModelStreamInferResponse {
+            error_message: status.message().to_owned(),
+            infer_response: Some(reply::about(id, true)),
+        }),
+    }
+}
 
 #[tonic::async_trait]
 impl GrpcInferenceService for OpenInference {
-    type ModelStreamInferStream =
-        Pin<Box<dyn Stream<Item = Result<ModelStreamInferResponse, Status>> + Send>>;
+    type ModelStreamInferStream = BoxStream<'static, Result<ModelStreamInferResponse, Status>>;
 
     async fn server_live(
         &self,
@@ -82,14 +104,14 @@ impl GrpcInferenceService for OpenInference {
         &self,
         _: Request<ServerReadyRequest>,
     ) -> Result<Response<ServerReadyResponse>, Status> {
-        Ok(Response::new(ServerReadyResponse { ready: self.table.load().serves_anything() }))
+        Ok(Response::new(ServerReadyResponse { ready: is_serving(&self.health.borrow()) }))
     }
 
     async fn model_ready(
         &self,
         request: Request<ModelReadyRequest>,
     ) -> Result<Response<ModelReadyResponse>, Status> {
-        catalogue::ready(&self.table.load(), request.into_inner()).map(Response::new)
+        catalogue::ready(&self.snapshot.load().table, request.into_inner()).map(Response::new)
     }
 
     async fn server_metadata(
@@ -103,7 +125,7 @@ impl GrpcInferenceService for OpenInference {
         &self,
         request: Request<ModelMetadataRequest>,
     ) -> Result<Response<ModelMetadataResponse>, Status> {
-        catalogue::model(&self.table.load(), request.into_inner()).map(Response::new)
+        catalogue::model(&self.snapshot.load().table, request.into_inner()).map(Response::new)
     }
 
     async fn model_infer(
@@ -111,17 +133,12 @@ impl GrpcInferenceService for OpenInference {
         request: Request<ModelInferRequest>,
     ) -> Result<Response<ModelInferResponse>, Status> {
         let context = CallContext::of(&request)?.clone();
-        let mut replies = self.answer(Ok(request.into_inner()), &context);
-        let mut whole = None;
-        while let Some(reply) = replies.next().await {
-            if whole.replace(reply?).is_some() {
-                let message = "this request has several replies: use ModelStreamInfer, or leave out `stream` and the empty final response";
-                return Err(helixflow_proto::error::invalid("stream", message));
-            }
-        }
-        whole
-            .map(Response::new)
-            .ok_or_else(|| status(Reason::Internal, "the request ended without a reply; report this"))
+        let request = request::read(request.into_inner())?;
+        request.expect_one_reply()?;
+        let mut replies = std::pin::pin!(request.start(&self.inference, &context).await?);
+        let reply = replies.try_next().await?;
+        let missing = || status(Reason::Internal, "the request ended without a reply; report this");
+        reply.map(Response::new).ok_or_else(missing)
     }
 
     async fn model_stream_infer(
@@ -130,25 +147,19 @@ impl GrpcInferenceService for OpenInference {
     ) -> Result<Response<Self::ModelStreamInferStream>, Status> {
         let context = CallContext::of(&request)?.clone();
         let real_status = request.metadata().get(REAL_STATUS).is_some_and(|value| value == "true");
-        let service = self.clone();
-        let replies = request
-            .into_inner()
-            .flat_map_unordered(MAX_CONCURRENT, move |request| service.answer(request, &context));
-        let told = replies.map(move |reply| match reply {
-            Ok(reply) => Ok(ModelStreamInferResponse { infer_response: Some(reply), ..Default::default() }),
-            Err(status) if real_status => Err(status),
-            Err(status) => Ok(ModelStreamInferResponse {
-                error_message: status.message().to_owned(),
-                ..Default::default()
-            }),
+        let (service, span) = (self.clone(), Span::current());
+        let requests = request.into_inner().take_until(self.stop.clone().cancelled_owned());
+        let replies = requests.flat_map_unordered(MAX_CONCURRENT, move |request| {
+            let id = request.as_ref().map_or_else(|_| String::new(), |request| request.id.clone());
+            service.answer(request, &context, &span).map(move |reply| told(reply, &id, real_status))
         });
-        Ok(Response::new(Box::pin(told)))
+        Ok(Response::new(replies.boxed()))
     }
 
     async fn repository_index(
         &self,
         request: Request<RepositoryIndexRequest>,
     ) -> Result<Response<RepositoryIndexResponse>, Status> {
-        Ok(Response::new(catalogue::index(&self.table.load(), request.into_inner().ready)))
+        Ok(Response::new(catalogue::index(&self.snapshot.load().table, request.into_inner().ready)))
     }
 }

@@ -15,15 +15,15 @@ const KNOWN: &str = "max_tokens, temperature, top_k, top_p, min_p, repetition_pe
 
 /// How a request wants its tokens chosen.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Wish {
+pub(super) struct Parameters {
     pub(super) sampling: Sampling,
     pub(super) seed: Option<u64>,
     pub(super) empty_final: bool,
 }
 
-impl Wish {
+impl Parameters {
     /// Adds a request parameter.
-    pub(super) fn parameter(&mut self, name: &str, parameter: InferParameter) -> Result<(), Status> {
+    pub(super) fn set_typed(&mut self, name: &str, parameter: InferParameter) -> Result<(), Status> {
         let value = match parameter.parameter_choice {
             Some(ParameterChoice::BoolParam(value)) => Value::from(value),
             Some(ParameterChoice::Int64Param(value)) => Value::from(value),
@@ -144,10 +144,10 @@ fn stop(value: &Value) -> Result<Vec<String>, Status> {
 mod tests {
     use super::*;
 
-    fn with(name: &str, choice: ParameterChoice) -> Result<Wish, Status> {
-        let mut wish = Wish::default();
-        wish.parameter(name, InferParameter { parameter_choice: Some(choice) })?;
-        Ok(wish)
+    fn with(name: &str, choice: ParameterChoice) -> Result<Parameters, Status> {
+        let mut parameters = Parameters::default();
+        parameters.set_typed(name, InferParameter { parameter_choice: Some(choice) })?;
+        Ok(parameters)
     }
 
     #[test]
@@ -163,18 +163,20 @@ mod tests {
 
     #[test]
     fn json_sets_several_at_once() {
-        let mut wish = Wish::default();
-        wish.json(r#"{"max_tokens": 8, "stop": ["a", "b"], "ignore_eos": true}"#).expect("good parameters");
-        assert_eq!(wish.sampling.max_tokens, Some(8));
-        assert_eq!(wish.sampling.stop, ["a", "b"]);
-        assert!(wish.sampling.ignore_eos);
+        let mut parameters = Parameters::default();
+        parameters
+            .json(r#"{"max_tokens": 8, "stop": ["a", "b"], "ignore_eos": true}"#)
+            .expect("good parameters");
+        assert_eq!(parameters.sampling.max_tokens, Some(8));
+        assert_eq!(parameters.sampling.stop, ["a", "b"]);
+        assert!(parameters.sampling.ignore_eos);
     }
 
     #[test]
     fn what_is_unknown_or_senseless_is_refused_by_name() {
         for text in ["{\"beam_width\": 4}", "{\"n\": 2}", "{\"max_tokens\": 1.5}", "{\"stop\": 7}", "[]", "{"]
         {
-            let refused = Wish::default().json(text).map_err(|s| s.code());
+            let refused = Parameters::default().json(text).map_err(|s| s.code());
             assert_eq!(refused, Err(tonic::Code::InvalidArgument), "{text}");
         }
         let nan =

@@ -1,64 +1,63 @@
 //! One request of the Open Inference Protocol, run on the native path.
 
-use futures::StreamExt;
+use std::collections::BTreeMap;
+
+use futures::{Stream, TryStreamExt, stream};
 use helixflow_proto::context::CallContext;
+use helixflow_proto::error::invalid;
 use helixflow_proto::inference::{ModelInferRequest, ModelInferResponse};
-use helixflow_proto::v1::generate_response::Event;
 use helixflow_proto::v1::shard_generate_request::Prompt;
-use tokio::sync::mpsc::Sender;
 use tonic::Status;
 
-use super::parameters::Wish;
-use super::reply::{Ending, Replies, check_requested};
-use super::tensors;
+use super::parameters::Parameters;
+use super::reply::{Replies, check_requested};
+use super::tensors::{self, Inputs};
+use crate::gateway::dispatch::Target;
 use crate::gateway::inference::{Inference, target};
 
-/// Runs a request and sends its replies; an error is the caller's to tell.
-pub(super) async fn run(
-    inference: &Inference,
-    request: ModelInferRequest,
-    context: &CallContext,
-    replies: &Sender<ModelInferResponse>,
-) -> Result<(), Status> {
-    let mut wish = Wish::default();
-    let inputs = tensors::read(&request, &mut wish)?;
-    check_requested(&request.outputs, &inputs)?;
-    for (name, parameter) in request.parameters {
-        wish.parameter(&name, parameter)?;
-    }
-    let target = target(request.model_name, request.model_version, "")?;
-    let prompt = Prompt::Text(inputs.text.clone());
-    let mut relay = inference.run(&target, prompt, Some(wish.sampling), wish.seed, context).await?;
-
-    let mut text = if inputs.echo { inputs.text.clone() } else { String::new() };
-    let mut ending = Ending::default();
-    let mut made =
-        Replies { model: target.model.to_string(), version: String::new(), id: request.id, inputs };
-    while let Some(message) = relay.next().await {
-        match message?.event {
-            Some(Event::Start(start)) => made.version = start.model_version,
-            Some(Event::Chunk(chunk)) => {
-                text.push_str(&chunk.text);
-                if made.inputs.stream && !text.is_empty() {
-                    send(replies, made.piece(&std::mem::take(&mut text))).await?;
-                }
-            }
-            Some(Event::ChoiceEnd(end)) => ending.finish_reason = end.reason(),
-            Some(Event::End(end)) => {
-                let usage = end.usage.unwrap_or_default();
-                (ending.input_tokens, ending.output_tokens) = (usage.prompt_tokens, usage.generated_tokens);
-            }
-            None => {}
-        }
-    }
-    send(replies, made.last(&text, ending)).await?;
-    if wish.empty_final {
-        send(replies, made.empty_final()).await?;
-    }
-    Ok(())
+/// A request that was read and holds nothing unknown.
+pub(super) struct InferRequest {
+    target: Target,
+    id: String,
+    inputs: Inputs,
+    parameters: Parameters,
 }
 
-/// A client that went away takes no more replies, and the request ends with the relay.
-async fn send(replies: &Sender<ModelInferResponse>, reply: ModelInferResponse) -> Result<(), Status> {
-    replies.send(reply).await.map_err(|_| Status::cancelled("the client went away"))
+/// Reads a request; what is not served is refused by name.
+pub(super) fn read(request: ModelInferRequest) -> Result<InferRequest, Status> {
+    let mut parameters = Parameters::default();
+    let inputs = tensors::read(&request, &mut parameters)?;
+    // In one order, so that the same request is always refused for the same parameter.
+    for (name, parameter) in request.parameters.into_iter().collect::<BTreeMap<_, _>>() {
+        parameters.set_typed(&name, parameter)?;
+    }
+    check_requested(&request.outputs, &inputs, &parameters)?;
+    let target = target(request.model_name, request.model_version, "")?;
+    Ok(InferRequest { target, id: request.id, inputs, parameters })
+}
+
+impl InferRequest {
+    /// Refuses what would take several replies.
+    pub(super) fn expect_one_reply(&self) -> Result<(), Status> {
+        if self.inputs.stream || self.parameters.empty_final {
+            let message = "ModelInfer gives one reply: use ModelStreamInfer, or leave out `stream` and the empty final reply";
+            return Err(invalid("stream", message));
+        }
+        Ok(())
+    }
+
+    /// Starts it on some replica; dropping the replies ends it there.
+    pub(super) async fn start(
+        self,
+        inference: &Inference,
+        context: &CallContext,
+    ) -> Result<impl Stream<Item = Result<ModelInferResponse, Status>> + use<>, Status> {
+        let Self { target, id, inputs, parameters } = self;
+        let Parameters { sampling, seed, empty_final } = parameters;
+        let prompt = Prompt::Text(inputs.text.clone());
+        let mut replies = Replies::new(&target.model, id, inputs, sampling.logprobs.is_some(), empty_final);
+        let relay = inference.run(&target, prompt, Some(sampling), seed, context).await?;
+        let of_message = move |message| stream::iter(replies.take(message).into_iter().map(Ok));
+        Ok(relay.map_ok(of_message).try_flatten())
+    }
 }

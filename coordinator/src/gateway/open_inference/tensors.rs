@@ -5,7 +5,7 @@ use helixflow_proto::inference::ModelInferRequest;
 use helixflow_proto::inference::model_infer_request::InferInputTensor;
 use tonic::Status;
 
-use super::parameters::Wish;
+use super::parameters::Parameters;
 
 /// What a request's inputs say.
 #[derive(Debug, Default, PartialEq)]
@@ -21,8 +21,8 @@ pub(super) struct Inputs {
     pub(super) return_num_output_tokens: bool,
 }
 
-/// Reads the inputs; `sampling_parameters` goes into `wish`.
-pub(super) fn read(request: &ModelInferRequest, wish: &mut Wish) -> Result<Inputs, Status> {
+/// Reads the inputs; `sampling_parameters` goes into `parameters`.
+pub(super) fn read(request: &ModelInferRequest, parameters: &mut Parameters) -> Result<Inputs, Status> {
     let raw = &request.raw_input_contents;
     if !raw.is_empty() && raw.len() != request.inputs.len() {
         let message = format!(
@@ -36,9 +36,16 @@ pub(super) fn read(request: &ModelInferRequest, wish: &mut Wish) -> Result<Input
     let mut prompt = None;
     for (index, tensor) in request.inputs.iter().enumerate() {
         let raw = raw.get(index).map(Vec::as_slice);
+        if let Some(extra) = tensor.parameters.keys().min() {
+            let message = format!(
+                "input {} has the parameter {extra:?}, which is not served: leave it out",
+                tensor.name
+            );
+            return Err(invalid(&tensor.name, message));
+        }
         match tensor.name.as_str() {
             "text_input" => prompt = Some(text(tensor, raw)?),
-            "sampling_parameters" => wish.json(&text(tensor, raw)?)?,
+            "sampling_parameters" => parameters.json(&text(tensor, raw)?)?,
             "stream" => inputs.stream = boolean(tensor, raw)?,
             "exclude_input_in_output" => inputs.echo = !boolean(tensor, raw)?,
             "return_finish_reason" => inputs.return_finish_reason = boolean(tensor, raw)?,
@@ -147,7 +154,7 @@ mod tests {
     }
 
     fn refused(request: &ModelInferRequest) -> String {
-        let refused = read(request, &mut Wish::default()).expect_err("a bad request");
+        let refused = read(request, &mut Parameters::default()).expect_err("a bad request");
         assert_eq!(refused.code(), tonic::Code::InvalidArgument);
         refused.message().to_owned()
     }
@@ -170,7 +177,7 @@ mod tests {
         raw.raw_input_contents = vec![[&7u32.to_le_bytes()[..], "Grüße".as_bytes()].concat(), vec![1]];
         let expected = Inputs { text: "Grüße".to_owned(), stream: true, ..Default::default() };
         for request in [typed, raw] {
-            assert_eq!(read(&request, &mut Wish::default()).ok().as_ref(), Some(&expected));
+            assert_eq!(read(&request, &mut Parameters::default()).ok().as_ref(), Some(&expected));
         }
     }
 

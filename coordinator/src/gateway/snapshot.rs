@@ -1,0 +1,96 @@
+//! What one request sees: the routing table, a connection to each node in it, and what this gateway has under way there.
+//!
+//! A snapshot is swapped in whole. Connections and counts are carried over from the one before, so a request takes them
+//! without a lock; the connections to nodes that are gone end with the last stream on them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use helixflow_model::{ModelId, ReplicaId};
+use helixflow_policy::routing::{Candidate, NoReplica, RoutingTable};
+use helixflow_proto::error::{Reason, status};
+use tonic::Status;
+
+use super::channels::{Channels, NodeChannel};
+use super::refusal;
+
+/// A replica's node was heard so lately: it reports several times a second, and says ready only of an engine that has
+/// made progress within a few tens of seconds.
+const RECENT: Duration = Duration::from_secs(15);
+
+/// Immutable, but for the counts.
+#[derive(Debug, Default)]
+pub(super) struct Snapshot {
+    pub(super) table: RoutingTable,
+    /// Whether this coordinator knows its cluster at all.
+    is_member: bool,
+    /// By the node's address; none for an address that is none.
+    channels: BTreeMap<String, Option<NodeChannel>>,
+    under_way: BTreeMap<ReplicaId, Arc<AtomicU32>>,
+}
+
+impl Snapshot {
+    /// After `before`, with a newer table.
+    pub(super) fn next(before: &Self, table: RoutingTable, is_member: bool, make: &Channels) -> Self {
+        let mut channels = BTreeMap::new();
+        // A replica that is not ready for a moment still runs what it has.
+        let in_use = |(_, count): &(&ReplicaId, &Arc<AtomicU32>)| Arc::strong_count(count) > 1;
+        let kept = before.under_way.iter().filter(in_use);
+        let mut under_way: BTreeMap<_, _> = kept.map(|(id, count)| (*id, Arc::clone(count))).collect();
+        for candidate in table.candidates() {
+            let address = &candidate.advertise;
+            if !channels.contains_key(address) {
+                let held = before.channels.get(address).cloned();
+                channels.insert(address.clone(), held.unwrap_or_else(|| make.to(address)));
+            }
+            under_way.entry(candidate.fence.replica).or_default();
+        }
+        Self { table, is_member, channels, under_way }
+    }
+
+    /// Whether requests are answered: some replica made progress lately, and this coordinator knows its cluster.
+    pub(super) fn is_ready(&self) -> bool {
+        self.is_member && self.table.candidates().any(|candidate| candidate.age <= RECENT)
+    }
+
+    /// How many requests this gateway has under way at a replica.
+    pub(super) fn under_way(&self, replica: ReplicaId) -> u32 {
+        self.under_way.get(&replica).map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
+    /// The connection to a candidate's node, and a request more there for as long as the count is held.
+    pub(super) fn approach(&self, candidate: &Candidate) -> Option<(NodeChannel, UnderWay)> {
+        let channel = self.channels.get(&candidate.advertise)?.clone()?;
+        let count = Arc::clone(self.under_way.get(&candidate.fence.replica)?);
+        count.fetch_add(1, Ordering::Relaxed);
+        Some((channel, UnderWay(count)))
+    }
+
+    /// The status of a request that no replica here can take.
+    pub(super) fn refuse(&self, why: &NoReplica) -> Status {
+        if self.is_member {
+            return refusal::no_replica(why);
+        }
+        status(
+            Reason::NoReplica,
+            "this coordinator knows no cluster yet: try another one, or again in a moment",
+        )
+    }
+
+    /// The model as a label of metrics: what clients make up never becomes one.
+    pub(super) fn label(&self, model: &ModelId) -> String {
+        if self.table.knows(model) { model.to_string() } else { "other".to_owned() }
+    }
+}
+
+/// One request that is under way.
+#[derive(Debug)]
+pub(super) struct UnderWay(Arc<AtomicU32>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
