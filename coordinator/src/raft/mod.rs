@@ -1,7 +1,7 @@
 //! Raft: the cluster's only database. openraft stays in this folder.
 //!
-//! [`log`] is the durable log, [`machine`] applies it to the pure `ClusterState`, [`network`] and [`server`] are the two
-//! ends of the Raft port, [`record`] and [`codec`] what is stored and sent. The rest of the coordinator sees [`Handle`].
+//! `log` is the durable log, `machine` applies it to the pure `ClusterState`, `network` and `server` are the two
+//! ends of the Raft port, `record` and `codec` what is stored and sent. The rest of the coordinator sees [`Handle`].
 
 mod bootstrap;
 mod codec;
