@@ -4,15 +4,13 @@ use std::io::{BufRead, IsTerminal};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use helixflow_client::Client;
-use helixflow_env::Env;
 use helixflow_proto::v1::{ChatMessage, ChatRequest};
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
-use tokio::runtime::Runtime;
 
-use crate::endpoint::{Target, runtime};
+use crate::endpoint::{Session, Target};
 use crate::generate::{Parameters, Printer, follow};
+use crate::{INTERRUPTED, terminal};
 
 /// Whom to talk with.
 #[derive(Debug, clap::Args)]
@@ -27,26 +25,34 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let client = args.target.client(&Env::real())?;
-    let runtime = runtime()?;
-    let model = runtime.block_on(args.parameters.model(&client))?;
+    let session = args.target.open()?;
+    let model = session.wait(args.parameters.model(&session.client))?;
     let system = args.system.map(|content| message("system", content));
-    let mut talk = Conversation { client, runtime, model, parameters: args.parameters, messages: system.into_iter().collect() };
-    if std::io::stdin().is_terminal() { talk.on_terminal() } else { talk.from_pipe() }?;
-    Ok(ExitCode::SUCCESS)
+    let mut talk =
+        Conversation { session, model, parameters: args.parameters, messages: system.into_iter().collect() };
+    if std::io::stdin().is_terminal() { talk.on_terminal() } else { talk.line_by_line() }
 }
 
 struct Conversation {
-    client: Client,
-    runtime: Runtime,
+    session: Session,
     model: String,
     parameters: Parameters,
     messages: Vec<ChatMessage>,
 }
 
+/// How a turn ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Answered,
+    Interrupted,
+}
+
 impl Conversation {
-    fn on_terminal(&mut self) -> anyhow::Result<()> {
-        println!("{} answers. Ctrl-C stops an answer, Ctrl-D ends the conversation.", self.model);
+    fn on_terminal(&mut self) -> anyhow::Result<ExitCode> {
+        terminal::line(format_args!(
+            "{} answers. Ctrl-C stops an answer, Ctrl-D ends the conversation.",
+            self.model
+        ))?;
         let mut editor = DefaultEditor::new().context("opening the terminal")?;
         loop {
             match editor.readline("> ") {
@@ -58,24 +64,24 @@ impl Conversation {
                         eprintln!("helixflow: {error:#}");
                     }
                 }
-                Err(ReadlineError::Eof | ReadlineError::Interrupted) => return Ok(()),
+                Err(ReadlineError::Eof | ReadlineError::Interrupted) => return Ok(ExitCode::SUCCESS),
                 Err(error) => return Err(error).context("reading from the terminal"),
             }
         }
     }
 
-    fn from_pipe(&mut self) -> anyhow::Result<()> {
+    fn line_by_line(&mut self) -> anyhow::Result<ExitCode> {
         for line in std::io::stdin().lock().lines() {
-            let line = line.context("reading from standard input")?;
-            if !line.trim().is_empty() {
-                self.turn(line)?;
+            let line = line.context("reading from standard input, as UTF-8 text")?;
+            if !line.trim().is_empty() && self.turn(line)? == Turn::Interrupted {
+                return Ok(ExitCode::from(INTERRUPTED));
             }
         }
-        Ok(())
+        Ok(ExitCode::SUCCESS)
     }
 
     /// Sends what was said so far; a failed or interrupted turn leaves the conversation as it was.
-    fn turn(&mut self, said: String) -> anyhow::Result<()> {
+    fn turn(&mut self, said: String) -> anyhow::Result<Turn> {
         let mut messages = self.messages.clone();
         messages.push(message("user", said));
         let request = ChatRequest {
@@ -85,21 +91,18 @@ impl Conversation {
             seed: self.parameters.seed,
             ..Default::default()
         };
-        let answer = self.runtime.block_on(async {
-            let answer = async { follow(self.client.chat(request).await?, &mut Printer::to_stdout()).await };
+        let mut printer = Printer::to_stdout();
+        let answer = self.session.wait(async {
+            let answer = async { follow(self.session.client.chat(request).await?, &mut printer).await };
             tokio::select! {
                 answer = answer => answer.map(Some),
                 _ = tokio::signal::ctrl_c() => Ok(None),
             }
         })?;
-        match answer {
-            Some(answer) => {
-                messages.push(message("assistant", answer.text().to_owned()));
-                self.messages = messages;
-            }
-            None => println!(),
-        }
-        Ok(())
+        let Some(answer) = answer else { return Ok(Turn::Interrupted) };
+        messages.push(message("assistant", answer.text().to_owned()));
+        self.messages = messages;
+        Ok(Turn::Answered)
     }
 }
 

@@ -1,13 +1,8 @@
-//! The data directory of a local cluster, and the record of it that scripts read.
+//! The data directory of a local cluster: what lies where in it.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
-use helixflow_env::Disk;
-use serde::{Deserialize, Serialize};
-
-/// The record's name inside the data directory.
-const CLUSTER_FILE: &str = "cluster.json";
+use anyhow::Context;
 
 /// Where a local cluster keeps everything, when the user names no place.
 pub(crate) fn default_path() -> PathBuf {
@@ -16,106 +11,60 @@ pub(crate) fn default_path() -> PathBuf {
     state.unwrap_or_else(|| PathBuf::from(".")).join("helixflow")
 }
 
-/// `cluster.json`: the processes of a local cluster, written by rename once all are ready.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ClusterFile {
-    /// The cluster's id.
-    pub(crate) cluster: String,
-    /// Its processes: coordinators, then nodes.
-    pub(crate) processes: Vec<ProcessRecord>,
-}
+/// A local cluster's folder, as an absolute path: its processes and its hints must not depend on where `up` was typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DataDir(PathBuf);
 
-/// One process of a local cluster.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ProcessRecord {
-    /// Its id, for instance `coordinator-1`.
-    pub(crate) id: String,
-    /// What it does.
-    pub(crate) role: Role,
-    /// Its region.
-    pub(crate) region: String,
-    /// Its process id.
-    pub(crate) pid: u32,
-    /// `host:port` for gRPC.
-    pub(crate) grpc: String,
-    /// `host:port` for metrics and health.
-    pub(crate) http: Option<String>,
-}
-
-/// What a process does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Role {
-    /// Raft, placement and the gateway.
-    Coordinator,
-    /// Runs models.
-    Node,
-}
-
-impl ClusterFile {
-    /// Reads the record of the cluster in this data directory.
-    pub(crate) fn read(disk: &dyn Disk, data_dir: &Path) -> anyhow::Result<Self> {
-        let path = data_dir.join(CLUSTER_FILE);
-        if !disk.exists(&path) {
-            bail!("no local cluster at {}: start one with `helixflow up`, or name a coordinator with --endpoint host:port", data_dir.display());
-        }
-        let bytes = disk.read(&path).with_context(|| format!("reading {}", path.display()))?;
-        serde_json::from_slice(&bytes).with_context(|| format!("{} is damaged: stop the cluster and start it again", path.display()))
+impl DataDir {
+    /// The folder that the user named; it need not be there yet.
+    pub(crate) fn new(named: &Path) -> anyhow::Result<Self> {
+        std::path::absolute(named)
+            .map(Self)
+            .with_context(|| format!("{} is no path to a folder", named.display()))
     }
 
-    /// Replaces the record.
-    pub(crate) fn write(&self, disk: &dyn Disk, data_dir: &Path) -> anyhow::Result<()> {
-        let path = data_dir.join(CLUSTER_FILE);
-        let text = serde_json::to_vec_pretty(self).context("encoding the cluster's record")?;
-        disk.write_durably(&path, &text).with_context(|| format!("writing {}", path.display()))
+    /// The folder itself.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 
-    /// Removes the record: nothing runs any more.
-    pub(crate) fn remove(disk: &dyn Disk, data_dir: &Path) -> anyhow::Result<()> {
-        let path = data_dir.join(CLUSTER_FILE);
-        if disk.exists(&path) {
-            disk.remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
-        }
-        Ok(())
+    /// Held by the one `up` that runs on the folder.
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.0.join("lock")
     }
 
-    /// Where its coordinators answer clients.
-    pub(crate) fn coordinators(&self) -> Vec<String> {
-        let coordinators = self.processes.iter().filter(|process| process.role == Role::Coordinator);
-        coordinators.map(|process| process.grpc.clone()).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use helixflow_env::disk::MemoryDisk;
-
-    use super::*;
-
-    #[test]
-    fn the_record_keeps_its_form() {
-        let record = ClusterFile {
-            cluster: "00ff".to_owned(),
-            processes: vec![ProcessRecord {
-                id: "coordinator-1".to_owned(),
-                role: Role::Coordinator,
-                region: "a".to_owned(),
-                pid: 7,
-                grpc: "127.0.0.1:20001".to_owned(),
-                http: Some("127.0.0.1:20002".to_owned()),
-            }],
-        };
-        let disk = MemoryDisk::default();
-        record.write(&disk, Path::new("/")).expect("a write");
-        assert_eq!(ClusterFile::read(&disk, Path::new("/")).expect("the record"), record);
-        let json: serde_json::Value = serde_json::from_slice(&disk.read(Path::new("/cluster.json")).expect("a file")).expect("JSON");
-        assert_eq!(json["processes"][0]["role"], "coordinator");
-        assert_eq!(record.coordinators(), ["127.0.0.1:20001"]);
+    /// Ids, regions and ports, drawn once.
+    pub(crate) fn layout(&self) -> PathBuf {
+        self.0.join("layout.json")
     }
 
-    #[test]
-    fn a_missing_record_says_how_to_start_a_cluster() {
-        let error = ClusterFile::read(&MemoryDisk::default(), Path::new("/none")).map_err(|e| e.to_string());
-        assert!(error.is_err_and(|text| text.contains("helixflow up")));
+    /// The record of the running processes.
+    pub(crate) fn cluster_file(&self) -> PathBuf {
+        self.0.join("cluster.json")
+    }
+
+    /// Weights, shared by all nodes.
+    pub(crate) fn models(&self) -> PathBuf {
+        self.0.join("models")
+    }
+
+    /// The logs of all processes.
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.0.join("logs")
+    }
+
+    /// One process's log.
+    pub(crate) fn log(&self, process: &str) -> PathBuf {
+        self.logs().join(format!("{process}.log"))
+    }
+
+    /// One process's own folder.
+    pub(crate) fn home(&self, process: &str) -> PathBuf {
+        self.0.join(process)
+    }
+
+    /// One process's configuration.
+    pub(crate) fn config(&self, process: &str) -> PathBuf {
+        self.home(process).join("config.toml")
     }
 }

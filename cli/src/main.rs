@@ -1,27 +1,45 @@
 //! The one binary `helixflow`: its daemons, and the commands of those who use and run a cluster.
 //!
-//! Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks on its terminal")]
+//! Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted, 141 nobody reads the output.
+#![expect(clippy::print_stderr, reason = "a command line speaks on its terminal")]
 
+mod chaos;
 mod chat;
+mod cluster_file;
 mod completion;
 mod data_dir;
 mod endpoint;
 mod fetch_bar;
 mod generate;
+mod interrupt;
 mod model;
 mod run;
 mod status;
+mod tables;
 mod telemetry;
+mod terminal;
 mod up;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use terminal::NobodyReads;
+
+/// The exit code of a command that the user interrupted: 128 and the signal's number.
+const INTERRUPTED: u8 = 130;
+/// The exit code of a command whose output nobody reads any more, likewise.
+const UNREAD: u8 = 141;
+
 /// One inference service from a fleet of GPU machines.
 #[derive(Debug, Parser)]
-#[command(name = "helixflow", version, about, max_term_width = 110)]
+#[command(
+    name = "helixflow",
+    version,
+    about,
+    max_term_width = 110,
+    after_help = "Begin with `helixflow up`: it starts a local cluster and shows what to try next."
+)]
 struct Cli {
     /// Log more: once for information, twice for every detail (the environment's HELIXFLOW_LOG says it finer)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -55,27 +73,41 @@ enum Command {
         #[command(subcommand)]
         command: run::NodeCommand,
     },
+    /// Experiments on a local cluster: faults, load, and the promises that must hold
+    Chaos {
+        #[command(subcommand)]
+        command: chaos::Command,
+    },
     /// Print a shell's completion script
     Completion(completion::Args),
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let result = match cli.command {
-        Command::Up(args) => telemetry::quiet(cli.verbose).and_then(|()| up::run(args)),
-        Command::Generate(args) => telemetry::quiet(cli.verbose).and_then(|()| generate::run(args)),
-        Command::Chat(args) => telemetry::quiet(cli.verbose).and_then(|()| chat::run(args)),
-        Command::Status(args) => telemetry::quiet(cli.verbose).and_then(|()| status::run(&args)),
-        Command::Model { command } => telemetry::quiet(cli.verbose).and_then(|()| model::run(command)),
-        Command::Coordinator { command } => run::coordinator(command, cli.verbose),
-        Command::Node { command } => run::node(command, cli.verbose),
-        Command::Completion(args) => completion::run(&args),
-    };
-    match result {
+    let Cli { verbose, command } = Cli::parse();
+    match run(command, verbose) {
         Ok(code) => code,
+        Err(error) if error.is::<NobodyReads>() => ExitCode::from(UNREAD),
         Err(error) => {
             eprintln!("helixflow: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn run(command: Command, verbose: u8) -> anyhow::Result<ExitCode> {
+    // Daemons start logs of their own kind.
+    if !matches!(command, Command::Coordinator { .. } | Command::Node { .. }) {
+        telemetry::quiet(verbose)?;
+    }
+    match command {
+        Command::Up(args) => up::run(args),
+        Command::Generate(args) => generate::run(args),
+        Command::Chat(args) => chat::run(args),
+        Command::Status(args) => status::run(&args),
+        Command::Model { command } => model::run(command),
+        Command::Coordinator { command } => run::coordinator(command, verbose),
+        Command::Node { command } => run::node(command, verbose),
+        Command::Chaos { command } => chaos::run(command),
+        Command::Completion(args) => completion::run(&args),
     }
 }

@@ -4,13 +4,18 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+use clap::ValueHint;
 use helixflow_coordinator::CoordinatorConfig;
 use helixflow_env::Env;
 use helixflow_node::NodeConfig;
+use metrics_exporter_prometheus::PrometheusHandle;
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
-use tokio::runtime::Runtime;
 
-use crate::telemetry;
+use crate::interrupt::Interrupt;
+use crate::telemetry::{self, Service};
+
+/// Done when somebody wants the daemon to end.
+type ToldToEnd = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What a coordinator does.
 #[derive(Debug, clap::Subcommand)]
@@ -29,8 +34,8 @@ pub(crate) enum NodeCommand {
 /// Options of every daemon.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DaemonArgs {
-    /// The configuration file
-    #[arg(long, value_name = "FILE.toml")]
+    /// The configuration: see cluster-configs/coordinator.toml and node.toml for every key
+    #[arg(long, value_name = "FILE.toml", value_hint = ValueHint::FilePath)]
     config: PathBuf,
     /// End when the process with this id, the one that started us, ends
     #[arg(long, hide = true, value_name = "PID")]
@@ -42,11 +47,10 @@ pub(crate) fn coordinator(command: CoordinatorCommand, verbose: u8) -> anyhow::R
     die_with(args.parent)?;
     let env = Env::real();
     let config = CoordinatorConfig::load(env.disk.as_ref(), &args.config)?;
-    let runtime = runtime()?;
-    let _inside = runtime.enter();
-    let telemetry = telemetry::daemon("coordinator", verbose, config.otlp_endpoint.as_deref())?;
-    runtime.block_on(helixflow_coordinator::run(config, env, telemetry.metrics.clone(), told_to_end()))?;
-    Ok(ExitCode::SUCCESS)
+    let instance = config.id.to_string();
+    let service =
+        Service { name: "helixflow-coordinator", instance, otlp_endpoint: config.otlp_endpoint.clone() };
+    daemon(&service, verbose, |metrics, end| helixflow_coordinator::run(config, env, metrics, end))
 }
 
 pub(crate) fn node(command: NodeCommand, verbose: u8) -> anyhow::Result<ExitCode> {
@@ -54,15 +58,30 @@ pub(crate) fn node(command: NodeCommand, verbose: u8) -> anyhow::Result<ExitCode
     die_with(args.parent)?;
     let env = Env::real();
     let config = NodeConfig::load(env.disk.as_ref(), &args.config)?;
-    let runtime = runtime()?;
-    let _inside = runtime.enter();
-    let telemetry = telemetry::daemon("node", verbose, config.otlp_endpoint.as_deref())?;
-    runtime.block_on(helixflow_node::run(config, env, telemetry.metrics.clone(), told_to_end()))?;
-    Ok(ExitCode::SUCCESS)
+    // The log allots the node's id later; its address tells it from others until then.
+    let instance = config.grpc.advertise.clone().unwrap_or_else(|| config.grpc.listen.to_string());
+    let service = Service { name: "helixflow-node", instance, otlp_endpoint: config.otlp_endpoint.clone() };
+    daemon(&service, verbose, |metrics, end| helixflow_node::run(config, env, metrics, end))
 }
 
-fn runtime() -> anyhow::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the asynchronous runtime")
+/// Runs a service until it is told to end.
+fn daemon<S, E>(
+    service: &Service,
+    verbose: u8,
+    run: impl FnOnce(PrometheusHandle, ToldToEnd) -> S,
+) -> anyhow::Result<ExitCode>
+where
+    S: Future<Output = Result<(), E>>,
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.context("starting the asynchronous runtime")?;
+    let _inside = runtime.enter();
+    let mut interrupt = Interrupt::listen()?;
+    let told_to_end = Box::pin(async move { interrupt.requested().await });
+    let telemetry = telemetry::daemon(service, verbose)?;
+    runtime.block_on(run(telemetry.metrics.clone(), told_to_end))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Binds our life to the parent's, also when the parent is killed.
@@ -74,17 +93,4 @@ fn die_with(parent: Option<i32>) -> anyhow::Result<()> {
         bail!("process {parent}, which started this one, has ended");
     }
     Ok(())
-}
-
-/// Ctrl-C, or the signal that systemd sends.
-async fn told_to_end() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
-        },
-        // Without the handler the signal ends the process at once, which is safe: what matters is on disk.
-        Err(_) => std::future::pending().await,
-    }
 }

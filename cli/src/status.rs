@@ -6,9 +6,9 @@ mod table;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use helixflow_env::Env;
 
-use crate::endpoint::{Target, runtime};
+use crate::endpoint::Target;
+use crate::terminal;
 
 /// How to show the cluster.
 #[derive(Debug, clap::Args)]
@@ -21,12 +21,12 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let client = args.target.client(&Env::real())?;
-    let status = json::Status::from(runtime()?.block_on(client.status())?);
+    let session = args.target.open()?;
+    let status = json::Status::from(session.wait(session.client.status())?);
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&status).context("encoding the status")?);
+        terminal::line(serde_json::to_string_pretty(&status).context("encoding the status")?)?;
     } else {
-        print!("{}", table::render(&status));
+        terminal::write(table::render(&status))?;
     }
     Ok(ExitCode::SUCCESS)
 }

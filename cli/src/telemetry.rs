@@ -8,6 +8,8 @@ use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
@@ -18,7 +20,10 @@ const FILTER: &str = "HELIXFLOW_LOG";
 /// Logs of a command: warnings on standard error, more with `-v`.
 pub(crate) fn quiet(verbose: u8) -> anyhow::Result<()> {
     let level = ["warn", "info", "debug"][usize::from(verbose.min(2))];
-    let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).without_time().with_filter(filter(level)?);
+    let logs = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .without_time()
+        .with_filter(filter(level)?);
     tracing_subscriber::registry().with(logs).try_init().context("starting the logs")
 }
 
@@ -36,31 +41,52 @@ impl Drop for Telemetry {
     }
 }
 
+/// What a daemon is called in traces, and where they go.
+pub(crate) struct Service {
+    /// The kind of process.
+    pub(crate) name: &'static str,
+    /// Which one of its kind.
+    pub(crate) instance: String,
+    /// The collector of its traces; none for no traces.
+    pub(crate) otlp_endpoint: Option<String>,
+}
+
 /// Logs of a daemon on standard error, its metrics, and its traces when a collector is named.
 ///
 /// Needs a running tokio runtime when traces are exported.
-pub(crate) fn daemon(name: &'static str, verbose: u8, otlp: Option<&str>) -> anyhow::Result<Telemetry> {
+pub(crate) fn daemon(service: &Service, verbose: u8) -> anyhow::Result<Telemetry> {
     let level = if verbose == 0 { "info,openraft=warn" } else { "debug,h2=info,hyper=info" };
-    let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_filter(filter(level)?);
-    let traces = otlp.map(|endpoint| exporter(name, endpoint)).transpose()?;
-    let spans = traces.as_ref().map(|traces| tracing_opentelemetry::layer().with_tracer(traces.tracer("helixflow")));
+    let logs = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_filter(filter(level)?);
+    let traces = service.otlp_endpoint.as_deref().map(|endpoint| exporter(service, endpoint)).transpose()?;
+    let spans = traces.as_ref().map(|traces| {
+        // Only our own: the libraries' spans, the exporter's among them, would trace the tracing.
+        let ours = Targets::new().with_target("helixflow", Level::INFO);
+        tracing_opentelemetry::layer().with_tracer(traces.tracer("helixflow")).with_filter(ours)
+    });
     tracing_subscriber::registry().with(spans).with(logs).try_init().context("starting the logs")?;
     let metrics = PrometheusBuilder::new().install_recorder().context("starting the metrics")?;
     Ok(Telemetry { metrics, traces })
 }
 
-fn exporter(name: &'static str, endpoint: &str) -> anyhow::Result<SdkTracerProvider> {
+fn exporter(service: &Service, endpoint: &str) -> anyhow::Result<SdkTracerProvider> {
     opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
     let exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_tonic()
         .with_endpoint(endpoint)
         .build()
-        .with_context(|| format!("exporting traces to {endpoint}"))?;
-    let resource = Resource::builder().with_service_name("helixflow").with_attribute(KeyValue::new("service.instance.id", name));
-    Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource.build()).build())
+        .with_context(|| {
+        format!("otlp_endpoint {endpoint} cannot be used: give http://host:port of a collector")
+    })?;
+    let instance = KeyValue::new("service.instance.id", service.instance.clone());
+    let resource = Resource::builder().with_service_name(service.name).with_attribute(instance).build();
+    Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build())
 }
 
 fn filter(default: &str) -> anyhow::Result<EnvFilter> {
     let directives = std::env::var(FILTER).unwrap_or_else(|_| default.to_owned());
-    EnvFilter::try_new(&directives).with_context(|| format!("{FILTER}={directives} is no log filter: try {FILTER}=info"))
+    EnvFilter::try_new(&directives)
+        .with_context(|| format!("{FILTER}={directives} is no log filter: try {FILTER}=info"))
 }

@@ -1,49 +1,46 @@
 //! What an answer looks like: text as it comes, or one JSON object at the end.
 
-use std::collections::BTreeMap;
-use std::io::{self, Write};
-
 use helixflow_proto::v1::generate_response::Event;
 use helixflow_proto::v1::{FinishReason, StreamStart, TokenChunk, Usage};
 use serde::Serialize;
 
-/// Prints text as it comes; several choices one after the other, each under its number.
+use crate::terminal;
+
+/// Prints text as it comes. Dropping it ends the last line, also of a stream that broke off.
 #[derive(Debug)]
 pub(crate) struct Printer {
     visible: bool,
-    ends_with_newline: bool,
+    inside_a_line: bool,
 }
 
 impl Printer {
     /// Prints on standard output.
-    pub(crate) fn to_stdout() -> Self {
-        Self { visible: true, ends_with_newline: true }
+    pub(crate) const fn to_stdout() -> Self {
+        Self { visible: true, inside_a_line: false }
     }
 
     /// Prints nothing.
-    pub(crate) fn silent() -> Self {
-        Self { visible: false, ends_with_newline: true }
+    pub(crate) const fn silent() -> Self {
+        Self { visible: false, inside_a_line: false }
     }
 
     /// Prints an event's text at once.
-    pub(crate) fn print(&mut self, event: &Event) -> io::Result<()> {
+    pub(crate) fn print(&mut self, event: &Event) -> anyhow::Result<()> {
         let Event::Chunk(chunk) = event else { return Ok(()) };
         if !self.visible || chunk.text.is_empty() {
             return Ok(());
         }
-        self.ends_with_newline = chunk.text.ends_with('\n');
-        let mut out = io::stdout().lock();
-        out.write_all(chunk.text.as_bytes())?;
-        out.flush()
+        self.inside_a_line = !chunk.text.ends_with('\n');
+        terminal::write(&chunk.text)
     }
+}
 
-    /// Ends the last line.
-    pub(crate) fn finish(&mut self) -> io::Result<()> {
-        if !self.ends_with_newline {
-            writeln!(io::stdout())?;
-            self.ends_with_newline = true;
+impl Drop for Printer {
+    fn drop(&mut self) {
+        if self.inside_a_line {
+            // Whoever cannot be told of the end of a line has been told of its beginning in vain already.
+            let _ = terminal::line("");
         }
-        Ok(())
     }
 }
 
@@ -67,8 +64,6 @@ struct Choice {
     text: String,
     tokens: Vec<u32>,
     finish_reason: &'static str,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    logprobs: Vec<BTreeMap<u32, f32>>,
 }
 
 /// What it cost.
@@ -113,10 +108,6 @@ impl Answer {
         let choice = self.choice(chunk.choice);
         choice.text.push_str(&chunk.text);
         choice.tokens.extend(chunk.token_ids);
-        for token in chunk.logprobs {
-            let all = token.chosen.into_iter().chain(token.alternatives);
-            choice.logprobs.push(all.map(|t| (t.token_id, t.logprob)).collect());
-        }
     }
 
     fn choice(&mut self, index: u32) -> &mut Choice {
@@ -156,10 +147,18 @@ mod tests {
         let mut answer = Answer::default();
         answer.take(Event::Start(StreamStart { seed: 7, ..Default::default() }));
         for (text, id) in [("Par", 1), ("is", 2)] {
-            answer.take(Event::Chunk(TokenChunk { text: text.to_owned(), token_ids: vec![id], ..Default::default() }));
+            answer.take(Event::Chunk(TokenChunk {
+                text: text.to_owned(),
+                token_ids: vec![id],
+                ..Default::default()
+            }));
         }
-        answer.take(Event::ChoiceEnd(ChoiceEnd { reason: FinishReason::EndOfSequence.into(), ..Default::default() }));
-        answer.take(Event::End(StreamEnd { usage: Some(Usage { generated_tokens: 2, ..Default::default() }) }));
+        answer.take(Event::ChoiceEnd(ChoiceEnd {
+            reason: FinishReason::EndOfSequence.into(),
+            ..Default::default()
+        }));
+        answer
+            .take(Event::End(StreamEnd { usage: Some(Usage { generated_tokens: 2, ..Default::default() }) }));
         assert_eq!(answer.text(), "Paris");
         let json = serde_json::to_value(&answer).expect("JSON");
         assert_eq!(json["seed"], 7);

@@ -4,23 +4,23 @@ use anyhow::bail;
 use helixflow_client::Client;
 use helixflow_proto::v1::Sampling;
 
-/// Model and sampling.
+/// Model and sampling. What cannot be is refused by the service, which names the field.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Parameters {
     /// Which model answers [default: the only one served]
     #[arg(long, value_name = "ID")]
     model: Option<String>,
-    /// The same seed, prompt and model give the same answer [default: drawn, and told by --json]
-    #[arg(long)]
+    /// The same seed, prompt and model give the same answer [default: drawn, and told by generate --json]
+    #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
     /// Stop after this many tokens
-    #[arg(long, value_name = "N", default_value_t = 256)]
+    #[arg(long, value_name = "N", default_value_t = 256, allow_negative_numbers = true)]
     max_tokens: u32,
     /// 0 always takes the likeliest token; higher is more varied
-    #[arg(long, value_name = "T", default_value_t = 0.0)]
+    #[arg(long, value_name = "T", default_value_t = 0.0, allow_negative_numbers = true)]
     temperature: f32,
     /// Choose only among the likeliest tokens that reach this probability together
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
     top_p: Option<f32>,
     /// Stop before this text; may be given several times
     #[arg(long, value_name = "TEXT")]
@@ -50,7 +50,9 @@ impl Parameters {
         match ids.as_slice() {
             [only] => Ok(only.clone()),
             [] => bail!("the cluster serves no model yet: see `helixflow status`"),
-            several => bail!("the cluster serves several models: name one with --model ({})", several.join(", ")),
+            several => {
+                bail!("the cluster serves several models: name one with --model ({})", several.join(", "))
+            }
         }
     }
 }

@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
-use comfy_table::{Table, presets};
+use comfy_table::Table;
 
-use super::json::{Node, Status};
+use super::json::{Board, Replica, Status};
+use crate::tables::table;
 
 /// Renders everything, a table a subject; what is wrong stands last, where the eye rests.
 pub(crate) fn render(status: &Status) -> String {
@@ -28,47 +29,66 @@ pub(crate) fn render(status: &Status) -> String {
     text
 }
 
-fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header(header);
-    table
-}
-
 fn coordinators(status: &Status) -> Table {
     let mut table = table(&["coordinator", "region", "role", "grpc", "raft"]);
     for c in &status.coordinators {
         let mark = if c.id == status.coordinator { " (answers)" } else { "" };
-        table.add_row([format!("coordinator-{}{mark}", c.id), c.region.clone(), c.role.clone(), c.grpc.clone(), c.raft.clone()]);
-    }
-    table
-}
-
-fn nodes(status: &Status) -> Table {
-    let mut table = table(&["node", "region", "health", "board", "temperature", "replica", "active", "queued", "tokens/s", "report age"]);
-    for node in &status.nodes {
         table.add_row([
-            format!("node-{}", node.id),
-            node.region.clone(),
-            node.health.clone(),
-            each(node, |n| n.boards.iter().map(|b| format!("{} ({})", b.name, b.kind)).collect()),
-            each(node, |n| n.boards.iter().map(|b| format!("{:.1} °C", b.temperature_celsius)).collect()),
-            each(node, |n| n.replicas.iter().map(|r| replica(&r.model, r.phase, &r.detail)).collect()),
-            each(node, |n| n.replicas.iter().map(|r| r.active.to_string()).collect()),
-            each(node, |n| n.replicas.iter().map(|r| r.queued.to_string()).collect()),
-            each(node, |n| n.replicas.iter().map(|r| format!("{:.1}", r.tokens_per_second)).collect()),
-            node.report_age_ms.map_or_else(|| "never".to_owned(), |age| format!("{:.1} s", age as f64 / 1000.0)),
+            format!("coordinator-{}{mark}", c.id),
+            c.region.clone(),
+            c.role.clone(),
+            c.grpc.clone(),
+            c.raft.clone(),
         ]);
     }
     table
 }
 
-fn each(node: &Node, cells: impl Fn(&Node) -> Vec<String>) -> String {
-    let cells = cells(node);
-    if cells.is_empty() { "–".to_owned() } else { cells.join("\n") }
+fn nodes(status: &Status) -> Table {
+    let columns =
+        ["node", "region", "health", "board", "heat", "replica", "active", "queued", "tokens/s", "heard"];
+    let mut table = table(&columns);
+    for node in &status.nodes {
+        table.add_row([
+            format!("node-{}", node.id),
+            node.region.clone(),
+            node.health.clone(),
+            each(&node.boards, board),
+            each(&node.boards, |b| format!("{:.1} °C", b.temperature_celsius)),
+            each(&node.replicas, replica),
+            each(&node.replicas, |r| r.active.to_string()),
+            each(&node.replicas, |r| r.queued.to_string()),
+            each(&node.replicas, |r| format!("{:.1}", r.tokens_per_second)),
+            node.report_age_ms.map_or_else(|| "never".to_owned(), ago),
+        ]);
+    }
+    table
 }
 
-fn replica(model: &str, phase: &str, detail: &str) -> String {
-    if detail.is_empty() { format!("{model}: {phase}") } else { format!("{model}: {phase}, {detail}") }
+/// A line in the cell for each of a node's parts.
+fn each<T>(parts: &[T], line: impl Fn(&T) -> String) -> String {
+    if parts.is_empty() {
+        return "–".to_owned();
+    }
+    parts.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Its name, which says of a simulated board that it is one.
+fn board(board: &Board) -> String {
+    if board.name.contains(board.kind) {
+        board.name.clone()
+    } else {
+        format!("{} ({})", board.name, board.kind)
+    }
+}
+
+fn replica(replica: &Replica) -> String {
+    let Replica { model, phase, detail, .. } = replica;
+    if detail.is_empty() { format!("{model} {phase}") } else { format!("{model} {phase}: {detail}") }
+}
+
+fn ago(milliseconds: u64) -> String {
+    format!("{:.1} s ago", milliseconds as f64 / 1000.0)
 }
 
 fn models(status: &Status) -> Table {
@@ -76,7 +96,13 @@ fn models(status: &Status) -> Table {
     for model in &status.models {
         let placed = model.replicas.iter().map(|replica| {
             let nodes: Vec<String> = replica.nodes.iter().map(|id| format!("node-{id}")).collect();
-            format!("replica-{} g{}: {} ({})", replica.id, replica.generation, nodes.join(", "), replica.reason)
+            format!(
+                "replica-{} g{}: {} ({})",
+                replica.id,
+                replica.generation,
+                nodes.join(", "),
+                replica.reason
+            )
         });
         table.add_row([
             model.id.clone(),

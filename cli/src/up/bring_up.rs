@@ -2,89 +2,189 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use helixflow_client::{Client, ClientOptions};
 use helixflow_env::Env;
 use helixflow_model::ModelSpec;
 use helixflow_proto::v1::{CoordinatorMember, NodeStatus, ReplicaPhase, StatusResponse};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::layout::Layout;
-use super::progress::Board;
+use super::board::{Board, READY, Step};
+use super::layout::{CoordinatorSeat, Layout};
 use super::supervisor::Supervisor;
-use crate::data_dir::Role;
 
 /// How often the cluster is asked how far it is.
-const POLL: Duration = Duration::from_millis(100);
-/// How long coordinators may take to answer, and to elect a leader.
-const QUORUM_PATIENCE: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(50);
+/// How long coordinators may take to answer, and to elect a leader: seconds even on a machine with other work.
+const QUORUM_PATIENCE: Duration = Duration::from_secs(60);
 /// How long a node may take to join.
-const JOIN_PATIENCE: Duration = Duration::from_secs(30);
+const JOIN_PATIENCE: Duration = Duration::from_secs(60);
 /// How long the replicas may stay without any progress.
 const READY_PATIENCE: Duration = Duration::from_secs(120);
 /// How long one question may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Starts every process and waits until every replica answers.
-pub(crate) async fn run(env: &Env, layout: &Layout, model: &ModelSpec, supervisor: &mut Supervisor) -> anyhow::Result<()> {
-    let names = layout.coordinators.iter().map(|c| c.name()).chain(layout.nodes.iter().map(|n| n.name()));
-    let lines = Board::new(names);
-    let options = ClientOptions { timeout: Some(CALL_TIMEOUT) };
-    let client = Client::new(env, &layout.endpoints(), options)?;
+/// A cluster that is being started.
+struct Start {
+    layout: Layout,
+    board: Board,
+    /// Calls whichever coordinator answers.
+    any: Client,
+    /// One client for each coordinator.
+    each: Vec<Client>,
+}
 
-    for index in 0..layout.coordinators.len() {
-        supervisor.start(index, Role::Coordinator);
+/// A process that a step waits for in vain, by its index, and what it does not do.
+struct Silent(usize, &'static str);
+
+/// Starts every process and waits until every replica answers through every coordinator.
+pub(crate) async fn run(env: &Env, model: &ModelSpec, supervisor: &mut Supervisor) -> anyhow::Result<()> {
+    let start = Start::new(env, supervisor.layout())?;
+    let coordinators = start.layout.coordinators.len();
+    for index in 0..coordinators {
+        supervisor.start(index);
     }
-    unless_broken(supervisor, form_quorum(env, layout, &client, &lines)).await?;
-    let leader = layout.coordinators.len();
-    for index in 0..layout.nodes.len() {
-        supervisor.start(leader + index, Role::Node);
-        unless_broken(supervisor, joined(&client, &layout.nodes[index].grpc)).await?;
-        lines.say(leader + index, "joined");
+    start.unless_broken(supervisor, start.all_answer()).await?;
+    start.unless_broken(supervisor, start.form_quorum()).await?;
+    for (number, seat) in start.layout.nodes.iter().enumerate() {
+        // One after the other, so that the ids that the log allots agree with the names.
+        supervisor.start(coordinators + number);
+        start.unless_broken(supervisor, start.joined(coordinators + number, &seat.grpc)).await?;
     }
-    unless_broken(supervisor, async { Ok(client.add_model(model.clone().into()).await.map(|_| ())?) }).await?;
-    unless_broken(supervisor, replicas_ready(&client, layout, &lines)).await?;
-    lines.finish();
+    start.unless_broken(supervisor, start.add_model(model)).await?;
+    start.unless_broken(supervisor, start.replicas_ready()).await?;
+    start.board.finish();
     Ok(())
 }
 
-/// A step of the start, given up when a process cannot be kept up.
-async fn unless_broken(supervisor: &mut Supervisor, step: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    tokio::select! {
-        result = step => result,
-        error = supervisor.fails_to_start() => Err(error),
+/// How a step of the start failed.
+enum Stuck {
+    Silent(Silent),
+    Failed(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Stuck {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
     }
 }
 
-async fn form_quorum(env: &Env, layout: &Layout, client: &Client, lines: &Board) -> anyhow::Result<()> {
-    for (index, seat) in layout.coordinators.iter().enumerate() {
-        let one = Client::new(env, std::slice::from_ref(&seat.grpc), ClientOptions { timeout: Some(CALL_TIMEOUT) })?;
-        let answers = async {
-            while one.status().await.is_err() {
-                sleep(POLL).await;
-            }
+impl Start {
+    fn new(env: &Env, layout: &Layout) -> anyhow::Result<Self> {
+        let names: Vec<String> = layout.seats().into_iter().map(|seat| seat.name).collect();
+        let endpoints = layout.endpoints();
+        let client =
+            |addresses: &[String]| Client::new(env, addresses, ClientOptions { timeout: Some(CALL_TIMEOUT) });
+        let each: Result<Vec<Client>, _> =
+            endpoints.iter().map(|one| client(std::slice::from_ref(one))).collect();
+        Ok(Self { layout: layout.clone(), board: Board::new(&names), any: client(&endpoints)?, each: each? })
+    }
+
+    /// Takes a step, and gives it up when a process cannot be kept up.
+    async fn unless_broken(
+        &self,
+        supervisor: &mut Supervisor,
+        step: impl Future<Output = Result<(), Stuck>>,
+    ) -> anyhow::Result<()> {
+        let done = tokio::select! {
+            done = step => done,
+            error = supervisor.fails_to_start(&self.board) => Err(Stuck::Failed(error)),
         };
-        timeout(QUORUM_PATIENCE, answers).await.with_context(|| format!("{} does not answer; see its log", seat.name()))?;
-        lines.say(index, "answers");
-    }
-    client.bootstrap(members(layout)).await?;
-    let elected = async {
-        loop {
-            match client.status().await {
-                Ok(status) if status.leader != 0 && status.applied_index > 0 => return,
-                _ => sleep(POLL).await,
-            }
+        match done {
+            Ok(()) => Ok(()),
+            Err(Stuck::Failed(error)) => Err(error),
+            Err(Stuck::Silent(Silent(index, what))) => Err(supervisor.given_up(index, what)),
         }
-    };
-    timeout(QUORUM_PATIENCE, elected).await.context("the coordinators elect no leader; see their logs")?;
-    for index in 0..layout.coordinators.len() {
-        lines.say(index, "ready");
     }
-    Ok(())
+
+    async fn all_answer(&self) -> Result<(), Stuck> {
+        for (index, client) in self.each.iter().enumerate() {
+            let answers = until(async || client.status().await.is_ok());
+            timeout(QUORUM_PATIENCE, answers)
+                .await
+                .map_err(|_| Stuck::Silent(Silent(index, "does not answer")))?;
+            self.board.say(index, Step::new("answers"));
+        }
+        Ok(())
+    }
+
+    async fn form_quorum(&self) -> Result<(), Stuck> {
+        self.any.bootstrap(members(&self.layout)).await.context("making the cluster's first members")?;
+        for (index, client) in self.each.iter().enumerate() {
+            let knows_leader = until(async || {
+                client.status().await.is_ok_and(|status| status.leader != 0 && status.applied_index > 0)
+            });
+            let elected = timeout(QUORUM_PATIENCE, knows_leader).await;
+            elected.map_err(|_| Stuck::Silent(Silent(index, "knows no leader")))?;
+            self.board.say(index, Step::new(READY));
+        }
+        Ok(())
+    }
+
+    async fn joined(&self, index: usize, address: &str) -> Result<(), Stuck> {
+        let joined = until(async || {
+            let status = self.any.status().await;
+            status.is_ok_and(|status| status.nodes.iter().any(|node| node.advertise == address))
+        });
+        timeout(JOIN_PATIENCE, joined).await.map_err(|_| Stuck::Silent(Silent(index, "does not join")))?;
+        self.board.say(index, Step::new("joined"));
+        Ok(())
+    }
+
+    async fn add_model(&self, model: &ModelSpec) -> Result<(), Stuck> {
+        self.any.add_model(model.clone().into()).await.with_context(|| format!("adding {}", model.id))?;
+        Ok(())
+    }
+
+    /// Waits until every coordinator has heard of a ready replica wherever one is placed.
+    async fn replicas_ready(&self) -> Result<(), Stuck> {
+        let (mut seen, mut moved) = (Vec::new(), Instant::now());
+        loop {
+            let mut views = Vec::new();
+            for client in &self.each {
+                views.push(client.status().await.ok());
+            }
+            let steps: Vec<Vec<Step>> = views.iter().flatten().map(|status| self.steps(status)).collect();
+            for (number, step) in steps.first().into_iter().flatten().enumerate() {
+                self.board.say(self.layout.coordinators.len() + number, step.clone());
+            }
+            if views.iter().all(|view| view.as_ref().is_some_and(all_placed_are_ready)) {
+                return Ok(());
+            }
+            if seen != steps {
+                (seen, moved) = (steps, Instant::now());
+            }
+            if moved.elapsed() > READY_PATIENCE {
+                return Err(Stuck::Silent(self.slowest(&seen)));
+            }
+            sleep(POLL).await;
+        }
+    }
+
+    /// What each node does, as one coordinator knows it.
+    fn steps(&self, status: &StatusResponse) -> Vec<Step> {
+        self.layout.nodes.iter().map(|seat| step_of(status, &seat.grpc)).collect()
+    }
+
+    /// Whom the others wait for: a node that some coordinator does not know to be ready, or else a coordinator.
+    fn slowest(&self, views: &[Vec<Step>]) -> Silent {
+        let node = views.iter().filter_map(|steps| steps.iter().position(|step| step.phase != READY)).min();
+        match node {
+            Some(number) => Silent(self.layout.coordinators.len() + number, "makes no progress"),
+            None => Silent(0, "does not hear of ready replicas"),
+        }
+    }
+}
+
+/// Asks again and again until it holds.
+async fn until(mut holds: impl AsyncFnMut() -> bool) {
+    while !holds().await {
+        sleep(POLL).await;
+    }
 }
 
 fn members(layout: &Layout) -> Vec<CoordinatorMember> {
-    let member = |c: &super::layout::CoordinatorSeat| CoordinatorMember {
+    let member = |c: &CoordinatorSeat| CoordinatorMember {
         id: c.id,
         region: c.region.to_string(),
         grpc: c.grpc.clone(),
@@ -93,66 +193,36 @@ fn members(layout: &Layout) -> Vec<CoordinatorMember> {
     layout.coordinators.iter().map(member).collect()
 }
 
-async fn joined(client: &Client, address: &str) -> anyhow::Result<()> {
-    let joins = async {
-        loop {
-            match client.status().await {
-                Ok(status) if status.nodes.iter().any(|node| node.advertise == address) => return,
-                _ => sleep(POLL).await,
-            }
-        }
+fn step_of(status: &StatusResponse, address: &str) -> Step {
+    let Some(node) = status.nodes.iter().find(|node| node.advertise == address) else {
+        return Step::new("joining");
     };
-    timeout(JOIN_PATIENCE, joins).await.with_context(|| format!("the node at {address} does not join; see its log"))
-}
-
-/// Waits for a ready replica on every node, or for as many as placement finds room for.
-async fn replicas_ready(client: &Client, layout: &Layout, lines: &Board) -> anyhow::Result<()> {
-    let mut moved = (Instant::now(), Vec::new());
-    loop {
-        if let Ok(status) = client.status().await {
-            let states: Vec<String> = layout.nodes.iter().map(|seat| state_of(&status, &seat.grpc)).collect();
-            for (index, state) in states.iter().enumerate() {
-                lines.say(layout.coordinators.len() + index, state);
-            }
-            if all_placed_are_ready(&status) {
-                return Ok(());
-            }
-            if moved.1 != states {
-                moved = (Instant::now(), states);
-            }
-        }
-        if moved.0.elapsed() > READY_PATIENCE {
-            bail!("the replicas are not ready after {} s without progress: {}", READY_PATIENCE.as_secs(), moved.1.join("; "));
-        }
-        sleep(POLL).await;
-    }
-}
-
-fn state_of(status: &StatusResponse, address: &str) -> String {
-    let Some(node) = status.nodes.iter().find(|node| node.advertise == address) else { return "joining".to_owned() };
-    match node.replicas.first() {
-        None => "joined".to_owned(),
-        Some(replica) => {
-            let phase = replica.phase().as_str_name().trim_start_matches("REPLICA_PHASE_").to_lowercase();
-            if replica.detail.is_empty() { phase } else { format!("{phase}: {}", replica.detail) }
-        }
-    }
+    let Some(replica) = node.replicas.first() else { return Step::new("joined") };
+    let phase = replica.phase().as_str_name().trim_start_matches("REPLICA_PHASE_").to_lowercase();
+    Step { phase, detail: replica.detail.clone() }
 }
 
 /// Every replica that the log places is reported ready, and there is at least one.
 fn all_placed_are_ready(status: &StatusResponse) -> bool {
     let ready = |node: &NodeStatus, replica: u64| {
-        node.replicas.iter().any(|r| r.fence.is_some_and(|f| f.replica == replica) && r.phase() == ReplicaPhase::Ready)
+        node.replicas
+            .iter()
+            .any(|r| r.fence.is_some_and(|f| f.replica == replica) && r.phase() == ReplicaPhase::Ready)
     };
     let placed: Vec<_> = status.models.iter().flat_map(|model| &model.replicas).collect();
-    let wanted: u32 = status.models.iter().filter_map(|model| model.model.as_ref()).map(|spec| spec.replicas).sum();
+    let wanted: u32 =
+        status.models.iter().filter_map(|model| model.model.as_ref()).map(|spec| spec.replicas).sum();
     let complete = placed.len() >= wanted as usize || !status.shortfalls.is_empty();
     complete
         && !placed.is_empty()
         && placed.iter().all(|replica| {
             let Some(fence) = replica.fence else { return false };
             replica.parts.iter().all(|part| {
-                status.nodes.iter().find(|node| node.node == part.node).is_some_and(|node| ready(node, fence.replica))
+                status
+                    .nodes
+                    .iter()
+                    .find(|node| node.node == part.node)
+                    .is_some_and(|node| ready(node, fence.replica))
             })
         })
 }

@@ -7,7 +7,7 @@ use helixflow_env::Env;
 use serde::Serialize;
 
 use super::layout::Layout;
-use super::model::weights_dir;
+use crate::data_dir::DataDir;
 
 /// The standard variable that names an OpenTelemetry collector.
 const OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
@@ -51,39 +51,36 @@ struct HttpPort<'a> {
 }
 
 /// Writes a `config.toml` for each process, in a folder of its own.
-pub(crate) fn write(env: &Env, data_dir: &Path, layout: &Layout, threads: u16) -> anyhow::Result<()> {
-    let data_dir = std::path::absolute(data_dir).with_context(|| format!("finding {}", data_dir.display()))?;
-    let otlp = std::env::var(OTLP_ENDPOINT).ok();
+pub(crate) fn write(env: &Env, dir: &DataDir, layout: &Layout, threads: u16) -> anyhow::Result<()> {
+    let otlp = std::env::var(OTLP_ENDPOINT).ok().filter(|endpoint| !endpoint.is_empty());
     let otlp_endpoint = otlp.as_deref();
     for seat in &layout.coordinators {
-        let home = data_dir.join(seat.name());
         let file = CoordinatorFile {
             cluster: layout.cluster.as_str(),
             id: seat.id,
             region: seat.region.as_str(),
-            data_dir: &home,
+            data_dir: &dir.home(&seat.name()),
             otlp_endpoint,
             grpc: port(&seat.grpc),
             raft: port(&seat.raft),
             http: HttpPort { listen: &seat.http },
         };
-        put(env, &home, &file)?;
+        put(env, dir, &seat.name(), &file)?;
     }
-    let (endpoints, weights) = (layout.endpoints(), weights_dir(&data_dir));
+    let (endpoints, weights) = (layout.endpoints(), dir.models());
     for seat in &layout.nodes {
-        let home = data_dir.join(seat.name());
         let file = NodeFile {
             cluster: layout.cluster.as_str(),
             region: seat.region.as_str(),
             coordinators: &endpoints,
-            data_dir: &home,
+            data_dir: &dir.home(&seat.name()),
             weights_dir: &weights,
             threads,
             otlp_endpoint,
             grpc: port(&seat.grpc),
             http: HttpPort { listen: &seat.http },
         };
-        put(env, &home, &file)?;
+        put(env, dir, &seat.name(), &file)?;
     }
     Ok(())
 }
@@ -92,9 +89,9 @@ fn port(address: &str) -> Port<'_> {
     Port { listen: address, advertise: address }
 }
 
-fn put(env: &Env, home: &Path, file: &impl Serialize) -> anyhow::Result<()> {
+fn put(env: &Env, dir: &DataDir, name: &str, file: &impl Serialize) -> anyhow::Result<()> {
     let text = toml::to_string(file).context("encoding a configuration")?;
-    env.disk.create_dir_all(home).with_context(|| format!("making {}", home.display()))?;
-    let path = home.join("config.toml");
+    let (home, path) = (dir.home(name), dir.config(name));
+    env.disk.create_dir_all(&home).with_context(|| format!("making {}", home.display()))?;
     env.disk.write_durably(&path, text.as_bytes()).with_context(|| format!("writing {}", path.display()))
 }

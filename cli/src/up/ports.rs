@@ -30,7 +30,10 @@ pub(crate) async fn draw(env: &Env, count: usize) -> anyhow::Result<Vec<String>>
         }
     }
     if drawn.len() < count {
-        bail!("found only {} of {count} free ports on 127.0.0.1 between {FIRST} and {END}: end some listeners", drawn.len());
+        bail!(
+            "found only {} of {count} free ports on 127.0.0.1 between {FIRST} and {END}: end some listeners",
+            drawn.len()
+        );
     }
     Ok(drawn.into_iter().map(|address| address.to_string()).collect())
 }
@@ -40,7 +43,10 @@ pub(crate) async fn check_free(env: &Env, layout: &Layout) -> anyhow::Result<()>
     for (purpose, address) in layout.addresses() {
         let parsed: SocketAddr = address.parse().with_context(|| format!("{address} is no address"))?;
         if let Err(error) = env.network.bind(parsed).await {
-            bail!("{address}, the port of {purpose}, cannot be used ({error}): end the process that holds it, or name another directory with --data-dir");
+            bail!(
+                "{address}, the port for {purpose}, cannot be used ({error}): end the process that holds it, or name \
+                 another directory with --data-dir"
+            );
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! One child process: started under its identity, restarted with back-off when it dies, ended when told.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -28,7 +29,7 @@ pub(crate) struct Spec {
     /// This binary.
     pub(crate) program: PathBuf,
     /// Its arguments.
-    pub(crate) arguments: Vec<String>,
+    pub(crate) arguments: Vec<OsString>,
     /// Where its standard output and error go.
     pub(crate) log: PathBuf,
 }
@@ -70,7 +71,12 @@ fn next_wait(last: Option<Duration>, lived: Duration) -> Duration {
 }
 
 /// Keeps a process running until `stop` turns true.
-pub(crate) async fn keep(index: usize, spec: Spec, events: mpsc::Sender<Event>, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn keep(
+    index: usize,
+    spec: Spec,
+    events: mpsc::Sender<Event>,
+    mut stop: watch::Receiver<bool>,
+) {
     let mut wait = None;
     while !*stop.borrow() {
         let started = Instant::now();

@@ -1,15 +1,17 @@
 //! All children of `up`: who runs under which process id, told to `cluster.json` whenever it changes.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use helixflow_env::{Env, disk};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::layout::Layout;
+use super::board::{Board, Step};
+use super::layout::{Layout, Seat};
 use super::process::{Event, Spec, keep};
-use crate::data_dir::{ClusterFile, ProcessRecord, Role};
+use crate::cluster_file::{ClusterFile, ProcessRecord, Role};
+use crate::data_dir::DataDir;
 
 /// Events that may wait to be read: a few for each process.
 const EVENT_BACKLOG: usize = 256;
@@ -18,128 +20,170 @@ const START_TRIES: u32 = 3;
 /// Lines of a process's log that an error shows.
 const SHOWN_LINES: usize = 8;
 
-/// The children, in the order of the layout: coordinators, then nodes.
+/// The children, in the order of the layout.
 pub(crate) struct Supervisor {
-    specs: Vec<Spec>,
-    pids: Vec<Option<u32>>,
-    deaths: Vec<u32>,
-    tasks: Vec<(Role, watch::Sender<bool>, JoinHandle<()>)>,
+    env: Env,
+    dir: DataDir,
+    layout: Layout,
+    children: Vec<Child>,
     sender: mpsc::Sender<Event>,
     events: mpsc::Receiver<Event>,
 }
 
+/// One process and what became of it.
+struct Child {
+    seat: Seat,
+    spec: Spec,
+    /// As it was last started; 0 before that.
+    pid: u32,
+    deaths: u32,
+    keeper: Option<Keeper>,
+}
+
+/// The task that keeps a process running, and how to end it.
+struct Keeper {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
 impl Supervisor {
     /// Knows how to start each process; starts none.
-    pub(crate) fn new(env: &Env, data_dir: &Path, layout: &Layout) -> anyhow::Result<Self> {
+    pub(crate) fn new(env: &Env, dir: &DataDir, layout: &Layout) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("finding this program's own file")?;
-        let logs = data_dir.join("logs");
+        let logs = dir.logs();
         env.disk.create_dir_all(&logs).with_context(|| format!("making {}", logs.display()))?;
-        let coordinators = layout.coordinators.iter().map(|c| ("coordinator", c.name()));
-        let nodes = layout.nodes.iter().map(|n| ("node", n.name()));
-        let specs: Vec<Spec> = coordinators.chain(nodes).map(|(noun, name)| spec(&program, data_dir, &logs, noun, name)).collect();
+        let child = |seat: Seat| {
+            let spec = spec(&program, dir, &seat);
+            Child { seat, spec, pid: 0, deaths: 0, keeper: None }
+        };
         let (sender, events) = mpsc::channel(EVENT_BACKLOG);
-        let count = specs.len();
-        Ok(Self { specs, pids: vec![None; count], deaths: vec![0; count], tasks: Vec::new(), sender, events })
+        Ok(Self {
+            env: env.clone(),
+            dir: dir.clone(),
+            layout: layout.clone(),
+            children: layout.seats().into_iter().map(child).collect(),
+            sender,
+            events,
+        })
+    }
+
+    /// Who is who.
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
     }
 
     /// Starts a process and keeps it running.
-    pub(crate) fn start(&mut self, index: usize, role: Role) {
+    pub(crate) fn start(&mut self, index: usize) {
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(keep(index, self.specs[index].clone(), self.sender.clone(), stopped));
-        self.tasks.push((role, stop, task));
+        let child = &mut self.children[index];
+        let task = tokio::spawn(keep(index, child.spec.clone(), self.sender.clone(), stopped));
+        child.keeper = Some(Keeper { stop, task });
     }
 
-    /// Waits for the next death before the cluster is ready; fails when a process cannot be kept up.
-    pub(crate) async fn fails_to_start(&mut self) -> anyhow::Error {
+    /// Watches the processes before the cluster is ready; done when one of them cannot be kept up.
+    pub(crate) async fn fails_to_start(&mut self, board: &Board) -> anyhow::Error {
         loop {
             match self.next().await {
                 Event::Failed { error, .. } => return error,
-                Event::Died { index, status, .. } if self.deaths[index] >= START_TRIES => {
-                    let Spec { name, log, .. } = &self.specs[index];
-                    let shown = last_lines(log);
-                    return anyhow::anyhow!("{name} ended with {status} {START_TRIES} times; {} says:\n{shown}", log.display());
+                Event::Died { index, status, .. } if self.children[index].deaths >= START_TRIES => {
+                    return self.given_up(index, &format!("ended {START_TRIES} times, now with {status}"));
                 }
-                Event::Died { .. } | Event::Started { .. } => {}
+                Event::Died { index, status, .. } => {
+                    board.say(
+                        index,
+                        Step {
+                            phase: "starting again".to_owned(),
+                            detail: format!("it ended with {status}"),
+                        },
+                    );
+                }
+                Event::Started { .. } => {}
             }
         }
     }
 
+    /// The error of a start that one process keeps from going on, with the end of its log.
+    pub(crate) fn given_up(&self, index: usize, why: &str) -> anyhow::Error {
+        let Spec { name, log, .. } = &self.children[index].spec;
+        anyhow!("{name} {why}; the end of {}:\n{}", log.display(), last_lines(log))
+    }
+
     /// Tells of deaths and restarts, and keeps the record true, for as long as the cluster runs.
-    pub(crate) async fn watch(&mut self, env: &Env, data_dir: &Path, layout: &Layout) -> anyhow::Result<()> {
+    pub(crate) async fn watch<T>(&mut self) -> anyhow::Result<T> {
         loop {
             match self.next().await {
                 Event::Died { index, status, again_in } => {
-                    eprintln!("{} ended with {status}; starting it again in {} ms", self.specs[index].name, again_in.as_millis());
+                    let name = &self.children[index].spec.name;
+                    eprintln!("{name} ended with {status}; starting it again in {} ms", again_in.as_millis());
                 }
-                Event::Started { .. } => self.record(env, data_dir, layout)?,
-                Event::Failed { index, error } => bail!("{} cannot be started again: {error:#}", self.specs[index].name),
+                Event::Started { .. } => self.record()?,
+                Event::Failed { index, error } => {
+                    bail!("{} cannot be started again: {error:#}", self.children[index].spec.name);
+                }
             }
         }
     }
 
     /// Writes `cluster.json`.
-    pub(crate) fn record(&self, env: &Env, data_dir: &Path, layout: &Layout) -> anyhow::Result<()> {
-        let coordinators = layout.coordinators.iter().map(|c| (c.name(), Role::Coordinator, &c.region, &c.grpc, &c.http));
-        let nodes = layout.nodes.iter().map(|n| (n.name(), Role::Node, &n.region, &n.grpc, &n.http));
-        let records = coordinators.chain(nodes).zip(&self.pids).map(|((id, role, region, grpc, http), pid)| ProcessRecord {
-            id,
-            role,
-            region: region.to_string(),
-            pid: pid.unwrap_or(0),
-            grpc: grpc.clone(),
-            http: Some(http.clone()),
-        });
-        ClusterFile { cluster: layout.cluster.to_string(), processes: records.collect() }.write(env.disk.as_ref(), data_dir)
+    pub(crate) fn record(&self) -> anyhow::Result<()> {
+        let record = |child: &Child| ProcessRecord {
+            id: child.seat.name.clone(),
+            role: child.seat.role,
+            region: child.seat.region.to_string(),
+            pid: child.pid,
+            grpc: child.seat.grpc.clone(),
+            http: Some(child.seat.http.clone()),
+        };
+        let processes = self.children.iter().map(record).collect();
+        ClusterFile { cluster: self.layout.cluster.to_string(), processes }
+            .write(self.env.disk.as_ref(), &self.dir)
     }
 
     /// Ends the nodes, then the coordinators, so that nodes can say good-bye.
-    pub(crate) async fn stop(self) {
+    pub(crate) async fn stop(&mut self) {
         for role in [Role::Node, Role::Coordinator] {
-            let mut ending = Vec::new();
-            for (_, stop, task) in self.tasks.iter().filter(|(r, ..)| *r == role) {
-                stop.send_replace(true);
-                ending.push(task);
+            let of_role = self.children.iter_mut().filter(|child| child.seat.role == role);
+            let keepers: Vec<Keeper> = of_role.filter_map(|child| child.keeper.take()).collect();
+            for keeper in &keepers {
+                keeper.stop.send_replace(true);
             }
-            while ending.iter().any(|task| !task.is_finished()) {
-                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            for keeper in keepers {
+                // A keeper that panicked has dropped its process, which kills it.
+                let _ = keeper.task.await;
             }
         }
     }
 
     async fn next(&mut self) -> Event {
-        // This side holds a sender, so the channel never ends.
-        let event = match self.events.recv().await {
-            Some(event) => event,
-            None => std::future::pending().await,
+        let Some(event) = self.events.recv().await else {
+            // This side holds a sender, so the channel never ends.
+            return std::future::pending().await;
         };
         match &event {
-            Event::Started { index, pid } => self.pids[*index] = Some(*pid),
-            Event::Died { index, .. } => {
-                self.pids[*index] = None;
-                self.deaths[*index] += 1;
-            }
+            Event::Started { index, pid } => self.children[*index].pid = *pid,
+            Event::Died { index, .. } => self.children[*index].deaths += 1,
             Event::Failed { .. } => {}
         }
         event
     }
 }
 
-fn spec(program: &Path, data_dir: &Path, logs: &Path, noun: &str, name: String) -> Spec {
-    let config = data_dir.join(&name).join("config.toml");
+fn spec(program: &Path, dir: &DataDir, seat: &Seat) -> Spec {
+    let config = dir.config(&seat.name);
     let arguments = vec![
-        noun.to_owned(),
-        "run".to_owned(),
-        "--config".to_owned(),
-        config.display().to_string(),
-        "--parent".to_owned(),
-        std::process::id().to_string(),
+        seat.role.noun().into(),
+        "run".into(),
+        "--config".into(),
+        config.into_os_string(),
+        "--parent".into(),
+        std::process::id().to_string().into(),
     ];
-    Spec { program: PathBuf::from(program), arguments, log: logs.join(format!("{name}.log")), name }
+    Spec { name: seat.name.clone(), program: program.to_owned(), arguments, log: dir.log(&seat.name) }
 }
 
 fn last_lines(log: &Path) -> String {
-    let Ok(bytes) = disk::tail(log) else { return "(no log)".to_owned() };
+    let Ok(bytes) = disk::tail(log) else { return "  (there is none)".to_owned() };
     let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<&str> = text.lines().collect();
+    let lines: Vec<String> = text.lines().map(|line| format!("  {line}")).collect();
     lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n")
 }

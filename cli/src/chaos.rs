@@ -1,0 +1,102 @@
+//! `helixflow chaos`: experiments on a local cluster, and nothing else. There is no way to name a remote endpoint.
+
+mod started;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use helixflow_chaos::experiments::{KillEach, kill_each};
+use helixflow_chaos::target::LocalCluster;
+use helixflow_chaos::{Progress, Report};
+use helixflow_env::Env;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::endpoint::runtime;
+use crate::terminal;
+use started::StartedCluster;
+
+/// How often the bar is drawn anew while nothing moves.
+const TICK: Duration = Duration::from_millis(120);
+/// Bar, steps and what is being done.
+const TEMPLATE: &str = "[{bar:30}] {pos}/{len} {msg}";
+
+/// Which experiment.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Kill each process of a local cluster in turn while requests run; fails when a promise is broken
+    KillEach(KillEachArgs),
+}
+
+/// How to run it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct KillEachArgs {
+    /// The data directory of the local cluster whose processes are killed; experiments have no default one
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+    /// Start a cluster in that directory first, and end it afterwards
+    #[arg(long)]
+    start: bool,
+    /// The model of the cluster to start [default: the catalogue's default]
+    #[arg(long, value_name = "ID|FILE.gguf", requires = "start")]
+    model: Option<String>,
+    /// How often each process is killed
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    rounds: u16,
+    /// How many clients ask meanwhile, each for one answer at a time
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
+    clients: u16,
+    /// The seed of their prompts
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Print the report as JSON, which scripts may rely on
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let Command::KillEach(args) = command;
+    let report = runtime()?.block_on(kill_each_process(&args))?;
+    if args.json {
+        terminal::line(serde_json::to_string_pretty(&report).context("encoding the report")?)?;
+    } else {
+        terminal::write(&report)?;
+    }
+    Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn kill_each_process(args: &KillEachArgs) -> anyhow::Result<Report> {
+    let env = Env::real();
+    if !args.start {
+        return experiment(&env, &args.data_dir, args).await;
+    }
+    let started = StartedCluster::start(&env, &args.data_dir, args.model.as_deref()).await?;
+    let report = experiment(&env, &args.data_dir, args).await;
+    started.stop().await?;
+    report
+}
+
+async fn experiment(env: &Env, data_dir: &Path, args: &KillEachArgs) -> anyhow::Result<Report> {
+    let cluster = LocalCluster::open(env, data_dir)?;
+    let KillEachArgs { rounds, clients, seed, .. } = *args;
+    let plan = kill_each(&cluster.processes()?, KillEach { rounds, clients, seed });
+    let bar = bar();
+    let history = helixflow_chaos::run(&cluster, &plan, &mut |progress| show(&bar, progress)).await;
+    bar.finish_and_clear();
+    Ok(Report::new(&plan, &history?))
+}
+
+/// Drawn on a terminal only.
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    bar.set_style(ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.enable_steady_tick(TICK);
+    bar
+}
+
+fn show(bar: &ProgressBar, Progress { done, steps, doing }: Progress) {
+    bar.set_length(steps as u64);
+    bar.set_position(done as u64);
+    bar.set_message(doing);
+}
