@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use helixflow_model::CoordinatorId;
 use helixflow_policy::state::Command;
@@ -25,12 +26,21 @@ pub(super) struct Group<R: AsyncRuntime> {
     us: Receiver,
     raft: Raft<R>,
     peers: Arc<Peers>,
-    heard: Mutex<Option<Instant>>,
+    heard: Mutex<Heard>,
+}
+
+/// When a leader was heard last, and how long one was silent.
+#[derive(Default)]
+struct Heard {
+    /// In which term, and when.
+    last: Option<(u64, Instant)>,
+    /// The longest time between two of its appends in one term.
+    longest_silence: Duration,
 }
 
 impl<R: AsyncRuntime> Group<R> {
     pub(super) fn new(us: Receiver, raft: Raft<R>, peers: Arc<Peers>) -> Self {
-        Self { us, raft, peers, heard: Mutex::new(None) }
+        Self { us, raft, peers, heard: Mutex::default() }
     }
 
     pub(super) fn us(&self) -> Receiver {
@@ -47,7 +57,17 @@ impl<R: AsyncRuntime> Group<R> {
 
     /// Notes that a leader's append was accepted at `at`.
     pub(super) fn heard_leader(&self, at: Instant) {
-        *self.heard.lock() = Some(at);
+        let term = self.raft.metrics().borrow_watched().current_term;
+        let mut heard = self.heard.lock();
+        // Silence across terms is nobody's: there was an election, or we led ourselves.
+        if let Some((_, last)) = heard.last.filter(|(known, _)| *known == term) {
+            let silence = at.saturating_duration_since(last);
+            if silence > heard.longest_silence {
+                heard.longest_silence = silence;
+                metrics::gauge!("helixflow_raft_longest_leader_silence_seconds").set(silence.as_secs_f64());
+            }
+        }
+        heard.last = Some((term, at));
     }
 
     /// Appends a command, where this coordinator leads, and waits until it is applied.
@@ -91,9 +111,9 @@ impl<R: AsyncRuntime> Group<R> {
 
     /// A leader knows its quorum by acknowledgements; a follower knows of one by its leader, which falls silent when it
     /// has lost it.
-    fn quorum_age(&self, metrics: &RaftMetrics<TypeConfig<R>>, now: Instant) -> Option<std::time::Duration> {
+    fn quorum_age(&self, metrics: &RaftMetrics<TypeConfig<R>>, now: Instant) -> Option<Duration> {
         let acknowledged = metrics.last_quorum_acked.as_ref().map(|at| at.elapsed());
-        let heard = self.heard.lock().map(|at| now.saturating_duration_since(at));
+        let heard = self.heard.lock().last.map(|(_, at)| now.saturating_duration_since(at));
         match (acknowledged, heard) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
