@@ -212,7 +212,7 @@ impl Starting {
         let server = Server::builder()
             .layer(HelloLayer::new(Hello::new(self.config.cluster.clone())))
             .layer(ContextLayer::new(Trust::Clients, move || RequestId::drawn(random.next_u64())))
-            .layer(MapResponseLayer::new(gateway::explain_unreadable))
+            .layer(MapResponseLayer::new(gateway::explain_reply))
             .http2_keepalive_interval(Some(KEEP_ALIVE))
             .http2_keepalive_timeout(Some(KEEP_ALIVE))
             .max_concurrent_streams(gateway::MAX_STREAMS as u32)

@@ -13,6 +13,7 @@
 
 mod channels;
 mod dispatch;
+mod explain;
 mod health;
 mod inference;
 mod meter;
@@ -49,7 +50,7 @@ use open_inference::OpenInference;
 use snapshot::Snapshot;
 
 pub(crate) use dispatch::MAX_STREAMS;
-pub(crate) use refusal::explain_unreadable;
+pub(crate) use explain::explain_reply;
 
 /// What the gateway is made of.
 pub(crate) struct Inputs {

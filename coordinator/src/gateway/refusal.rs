@@ -3,8 +3,8 @@
 use helixflow_model::NodeId;
 use helixflow_policy::routing::NoReplica;
 use helixflow_proto::error::{Reason, status};
+use tonic::Status;
 use tonic::metadata::MetadataMap;
-use tonic::{Code, Status};
 
 /// The only metadata of a node's refusal that is for clients.
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
@@ -73,38 +73,10 @@ pub(super) fn more_telling(one: Status, other: Status) -> Status {
     if rank(&one) > rank(&other) { one } else { other }
 }
 
-/// A call whose message cannot be read is the caller's fault: says so, where the library only knows `INTERNAL`.
-pub(crate) fn explain_unreadable<B: Default>(response: http::Response<B>) -> http::Response<B> {
-    match Status::from_header_map(response.headers()).as_ref().and_then(unreadable) {
-        Some(status) => status.into_http(),
-        None => response,
-    }
-}
-
-/// The status for a message that the library could not read, from the library's own.
-pub(super) fn unreadable(library: &Status) -> Option<Status> {
-    use helixflow_proto::error::invalid;
-    const PROTOBUF: &str = "failed to decode Protobuf message: ";
-    const TOO_LARGE: &str = "Error, decoded message length too large: ";
-    match library.code() {
-        Code::Internal => {
-            let problem = library.message().strip_prefix(PROTOBUF)?;
-            // Each level of nesting stands there as `Message.field: `, the outermost first.
-            let field =
-                problem.split_once(": ").and_then(|(place, _)| place.rsplit_once('.')).map_or("", |(_, f)| f);
-            Some(invalid(field, format!("the request cannot be read: {problem}")))
-        }
-        Code::OutOfRange => {
-            let problem = library.message().strip_prefix(TOO_LARGE)?;
-            Some(invalid("", format!("the request is too large: {problem}; send a shorter prompt")))
-        }
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use helixflow_model::ModelId;
+    use tonic::Code;
 
     use super::*;
 

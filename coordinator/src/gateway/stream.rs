@@ -14,7 +14,6 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
-use tracing::Span;
 
 use super::meter::Meter;
 use super::refusal::{lost, told};
@@ -64,7 +63,6 @@ pub(super) struct Relay {
     node: NodeId,
     term: BoxFuture<'static, Status>,
     meter: Meter,
-    span: Span,
     is_over: bool,
     _held: (OwnedSemaphorePermit, UnderWay),
 }
@@ -83,7 +81,6 @@ impl Relay {
             node,
             term: Box::pin(term.over()),
             meter,
-            span: Span::current(),
             is_over: false,
             _held: held,
         }
@@ -115,8 +112,6 @@ impl Stream for Relay {
         if self.is_over {
             return Poll::Ready(None);
         }
-        let span = self.span.clone();
-        let _entered = span.enter();
         if let Poll::Ready(status) = self.term.as_mut().poll(cx) {
             return Poll::Ready(Some(Err(self.fail(status))));
         }

@@ -82,7 +82,8 @@ fn find<'a>(table: &'a RoutingTable, name: String, version: &str) -> Result<Vec<
         |served: &Served<'_>| *served.model == model && (version.is_empty() || served.version == version);
     let found: Vec<_> = table.served().filter(matches).collect();
     if found.is_empty() {
-        let message = format!("model {model} {version} is not served here: RepositoryIndex lists the models");
+        let at = if version.is_empty() { String::new() } else { format!(" at version {version}") };
+        let message = format!("model {model} is not served here{at}: RepositoryIndex lists the models");
         return Err(status(Reason::UnknownModel, message));
     }
     Ok(found)

@@ -25,11 +25,10 @@ use helixflow_proto::inference::{
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
-use tracing::{Instrument, Span};
 
+use super::explain::explain;
 use super::health::{Statuses, is_serving};
 use super::inference::Inference;
-use super::refusal::unreadable;
 use super::snapshot::Snapshot;
 
 /// Requests of one client stream that run at once; the next is read when one of them ends.
@@ -62,14 +61,13 @@ impl OpenInference {
         &self,
         request: Result<ModelInferRequest, Status>,
         context: &CallContext,
-        span: &Span,
     ) -> BoxStream<'static, Result<ModelInferResponse, Status>> {
         let (inference, context) = (self.inference.clone(), context.clone());
         let start = async move {
-            let request = request.map_err(|error| unreadable(&error).unwrap_or(error))?;
+            let request = request.map_err(|error| explain(&error).unwrap_or(error))?;
             request::read(request)?.start(&inference, &context).await
         };
-        start.instrument(span.clone()).try_flatten_stream().boxed()
+        start.try_flatten_stream().boxed()
     }
 }
 
@@ -147,11 +145,11 @@ impl GrpcInferenceService for OpenInference {
     ) -> Result<Response<Self::ModelStreamInferStream>, Status> {
         let context = CallContext::of(&request)?.clone();
         let real_status = request.metadata().get(REAL_STATUS).is_some_and(|value| value == "true");
-        let (service, span) = (self.clone(), Span::current());
+        let service = self.clone();
         let requests = request.into_inner().take_until(self.stop.clone().cancelled_owned());
         let replies = requests.flat_map_unordered(MAX_CONCURRENT, move |request| {
             let id = request.as_ref().map_or_else(|_| String::new(), |request| request.id.clone());
-            service.answer(request, &context, &span).map(move |reply| told(reply, &id, real_status))
+            service.answer(request, &context).map(move |reply| told(reply, &id, real_status))
         });
         Ok(Response::new(replies.boxed()))
     }

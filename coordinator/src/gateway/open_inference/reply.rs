@@ -64,8 +64,10 @@ impl Replies {
             Some(Event::Start(start)) => self.version = start.model_version,
             Some(Event::Chunk(chunk)) => {
                 self.text.push_str(&chunk.text);
-                self.logprobs.extend(chunk.logprobs.iter().map(logprobs));
-                if self.inputs.stream && !(self.text.is_empty() && self.logprobs.is_empty()) {
+                if self.has_logprobs {
+                    self.logprobs.extend(chunk.logprobs.iter().map(logprobs));
+                }
+                if self.inputs.stream && self.has_unsent() {
                     let outputs = self.outputs();
                     return vec![self.reply(outputs, false)];
                 }
@@ -78,21 +80,33 @@ impl Replies {
     }
 
     fn last(&mut self, usage: Usage) -> Vec<ModelInferResponse> {
-        let mut outputs = self.outputs();
+        let summary = self.summary(usage);
+        let has_rest = self.has_unsent() || !self.inputs.stream || !summary.is_empty();
+        let outputs = self.outputs().into_iter().chain(summary).collect();
+        if !self.empty_final {
+            return vec![self.reply(outputs, true)];
+        }
+        let rest = has_rest.then(|| self.reply(outputs, false));
+        rest.into_iter().chain([self.reply(Vec::new(), true)]).collect()
+    }
+
+    /// What is told once, at the end.
+    fn summary(&self, usage: Usage) -> Vec<(InferOutputTensor, Vec<u8>)> {
+        let mut summary = Vec::new();
         if self.inputs.return_finish_reason {
-            outputs.push(bytes("finish_reason", word(self.reason)));
+            summary.push(bytes("finish_reason", word(self.reason)));
         }
         if self.inputs.return_num_input_tokens {
-            outputs.push(count("num_input_tokens", usage.prompt_tokens));
+            summary.push(count("num_input_tokens", usage.prompt_tokens));
         }
         if self.inputs.return_num_output_tokens {
-            outputs.push(count("num_output_tokens", usage.generated_tokens));
+            summary.push(count("num_output_tokens", usage.generated_tokens));
         }
-        let mut replies = vec![self.reply(outputs, !self.empty_final)];
-        if self.empty_final {
-            replies.push(self.reply(Vec::new(), true));
-        }
-        replies
+        summary
+    }
+
+    fn has_unsent(&self) -> bool {
+        !(self.text.is_empty() && self.logprobs.is_empty())
     }
 
     /// What has come since the last reply.
@@ -241,7 +255,7 @@ mod tests {
         let stream = || Inputs { stream: true, ..Inputs::default() };
         let pieces = [told("a", false, 1), told("b", false, 1)];
         assert_eq!(replies(stream(), false, false), [&pieces[..], &[told("", true, 1)]].concat());
-        let with_empty = [&pieces[..], &[told("", false, 1), told("", true, 0)]].concat();
+        let with_empty = [&pieces[..], &[told("", true, 0)]].concat();
         assert_eq!(replies(stream(), false, true), with_empty);
     }
 }

@@ -93,15 +93,14 @@ async fn adapters_empty_chats_and_embeddings_are_refused() {
 #[tokio::test(start_paused = true)]
 async fn text_that_is_not_utf8_is_refused_by_field() {
     let world = world().await;
-    let path = |path| PathAndQuery::from_static(path);
+    let at = || PathAndQuery::from_static("/helixflow.v1.InferenceService/Generate");
     let mut client = tonic::client::Grpc::new(world.channel.clone());
     client.ready().await.expect("a connection");
     // The third field of a GenerateRequest is the adapter, a string; of a RaftFrame it is bytes.
     let message = RaftFrame { body: vec![b'x', 0xff].into(), ..Default::default() };
     let codec = ProstCodec::<RaftFrame, TokenChunk>::default();
-    let at = path("/helixflow.v1.InferenceService/Generate");
     let refused =
-        client.server_streaming(Request::new(message), at, codec).await.map(drop).expect_err("a refusal");
+        client.server_streaming(Request::new(message), at(), codec).await.map(drop).expect_err("a refusal");
     assert_eq!(told(&refused), (Code::InvalidArgument, "INVALID_PARAMETER".to_owned()), "{refused:?}");
     assert_eq!(field(&refused), "adapter");
     assert!(refused.message().contains("UTF-8"), "{}", refused.message());
@@ -110,11 +109,22 @@ async fn text_that_is_not_utf8_is_refused_by_field() {
     client.ready().await.expect("a connection");
     let message = TokenChunk { tag: vec![0xff], ..Default::default() };
     let codec = ProstCodec::<TokenChunk, TokenChunk>::default();
-    let at = path("/helixflow.v1.InferenceService/Generate");
     let refused =
-        client.server_streaming(Request::new(message), at, codec).await.map(drop).expect_err("a refusal");
+        client.server_streaming(Request::new(message), at(), codec).await.map(drop).expect_err("a refusal");
     assert_eq!((refused.code(), field(&refused)), (Code::InvalidArgument, "sampling".to_owned()));
     assert_eq!(world.asked(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_method_that_is_not_served_is_refused_with_what_to_do() {
+    let world = world().await;
+    let mut client = tonic::client::Grpc::new(world.channel.clone());
+    client.ready().await.expect("a connection");
+    let codec = ProstCodec::<TokenIds, TokenIds>::default();
+    let at = PathAndQuery::from_static("/inference.GRPCInferenceService/ModelConfig");
+    let refused = client.unary(Request::new(TokenIds::default()), at, codec).await.expect_err("a refusal");
+    assert_eq!(told(&refused), (Code::Unimplemented, "NOT_SERVED".to_owned()));
+    assert!(refused.message().contains("reflection"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -40,7 +40,7 @@ use tonic_health::pb::health_client::HealthClient;
 use tower::Layer;
 use tower::util::MapResponseLayer;
 
-use super::{Gateway, Inputs, explain_unreadable};
+use super::{Gateway, Inputs, explain_reply};
 use crate::telemetry::Telemetry;
 use node::{Act, FakeNode};
 
@@ -145,7 +145,7 @@ async fn serve(env: &Env, routes: Routes, stop: CancellationToken) -> (String, J
     let server = Server::builder()
         .layer(HelloLayer::new(hello()))
         .layer(context_layer(Trust::Clients))
-        .layer(MapResponseLayer::new(explain_unreadable))
+        .layer(MapResponseLayer::new(explain_reply))
         .add_routes(routes)
         .serve_with_incoming_shutdown(port, stop.cancelled_owned());
     let server = tokio::spawn(async { server.await.expect("a server") });

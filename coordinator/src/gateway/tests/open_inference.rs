@@ -85,7 +85,7 @@ async fn a_stream_gets_a_reply_for_each_token_and_then_the_end() {
     let final_too = |r| with(r, "triton_enable_empty_final_response", ParameterChoice::BoolParam(true));
     for (request, texts, ends) in [
         (streaming("x"), vec!["a", "b", ""], vec![false, false, true]),
-        (final_too(streaming("x")), vec!["a", "b", "", ""], vec![false, false, false, true]),
+        (final_too(streaming("x")), vec!["a", "b", ""], vec![false, false, true]),
         (infer("x"), vec!["ab"], vec![true]),
         (final_too(infer("x")), vec!["ab", ""], vec![false, true]),
     ] {
