@@ -1,5 +1,7 @@
 //! Logs, traces and metrics of a process: quiet for commands, structured for daemons.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use opentelemetry::KeyValue;
@@ -16,6 +18,13 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 /// The variable that says which logs to write, for instance `helixflow=debug,openraft=warn`.
 const FILTER: &str = "HELIXFLOW_LOG";
+
+/// Upper bounds of every histogram's buckets, in seconds: from a token of a small model to a long answer.
+const BUCKETS: [f64; 16] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
+
+/// Measurements are sorted into their buckets this often: between two times they are kept one by one.
+const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Logs of a command: warnings on standard error, more with `-v`.
 pub(crate) fn quiet(verbose: u8) -> anyhow::Result<()> {
@@ -53,7 +62,7 @@ pub(crate) struct Service {
 
 /// Logs of a daemon on standard error, its metrics, and its traces when a collector is named.
 ///
-/// Needs a running tokio runtime when traces are exported.
+/// Needs a running tokio runtime.
 pub(crate) fn daemon(service: &Service, verbose: u8) -> anyhow::Result<Telemetry> {
     let level = if verbose == 0 { "info,openraft=warn" } else { "debug,h2=info,hyper=info" };
     let logs = tracing_subscriber::fmt::layer()
@@ -67,8 +76,18 @@ pub(crate) fn daemon(service: &Service, verbose: u8) -> anyhow::Result<Telemetry
         tracing_opentelemetry::layer().with_tracer(traces.tracer("helixflow")).with_filter(ours)
     });
     tracing_subscriber::registry().with(spans).with(logs).try_init().context("starting the logs")?;
-    let metrics = PrometheusBuilder::new().install_recorder().context("starting the metrics")?;
+    let metrics = PrometheusBuilder::new().set_buckets(&BUCKETS).context("the buckets of the metrics")?;
+    let metrics = metrics.install_recorder().context("starting the metrics")?;
+    tokio::spawn(upkeep(metrics.clone()));
     Ok(Telemetry { metrics, traces })
+}
+
+/// Keeps the memory of the metrics bounded, also where nobody ever reads them.
+async fn upkeep(metrics: PrometheusHandle) {
+    loop {
+        tokio::time::sleep(UPKEEP).await;
+        metrics.run_upkeep();
+    }
 }
 
 fn exporter(service: &Service, endpoint: &str) -> anyhow::Result<SdkTracerProvider> {
