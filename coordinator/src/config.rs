@@ -13,7 +13,7 @@ use serde::Deserialize;
 /// A leader sends heartbeats this often by default.
 const HEARTBEAT_MS: u64 = 60;
 /// The shortest election timeout by default. A silent leader is replaced after the longest timeout plus one between the
-/// two: 500 to 600 ms. Shorter times were seen to cost needless elections on machines whose cores are all busy.
+/// two: 500 to 600 ms, long enough for a machine whose cores are all busy.
 const ELECTION_MIN_MS: u64 = 200;
 /// The longest election timeout by default, and the leader's lease.
 const ELECTION_MAX_MS: u64 = 300;
