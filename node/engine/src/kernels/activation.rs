@@ -4,6 +4,8 @@
 //! times `127 / largest` rounded to even. A block whose largest magnitude is below [`SMALLEST`] is all zeros; one with
 //! an infinity or a NaN has a scale of NaN, so that whatever it touches becomes NaN.
 
+use std::ops::Range;
+
 use super::Kernel;
 use super::isa::Isa;
 
@@ -16,9 +18,11 @@ const LARGEST_QUANT: f32 = 127.0;
 /// Below this magnitude, 2⁻¹²⁰, a block counts as zero: 127 divided by it is still finite.
 const SMALLEST: f32 = f32::from_bits(7 << 23);
 
-/// What a block of quantized activations is multiplied by, and sums that kernels need of it.
+/// Quantized activations of one block, with what their products are multiplied by and sums that kernels need of them.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Terms {
+pub(crate) struct QuantBlock {
+    /// Signed bytes, -127 to 127.
+    pub(crate) quants: [i8; BLOCK],
     /// Value of one unit.
     pub(crate) scale: f32,
     /// `scale` times the sum of the quants, for weights with a minimum.
@@ -50,16 +54,14 @@ pub(crate) struct Activations {
     width: usize,
     needs: Needs,
     values: Vec<f32>,
-    quants: Vec<i8>,
-    terms: Vec<Terms>,
+    blocks: Vec<QuantBlock>,
 }
 
 /// One row of [`Activations`]; what was not needed is empty.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ActivationRow<'a> {
     pub(crate) values: &'a [f32],
-    pub(crate) quants: &'a [[i8; BLOCK]],
-    pub(crate) terms: &'a [Terms],
+    pub(crate) blocks: &'a [QuantBlock],
 }
 
 impl Activations {
@@ -67,41 +69,36 @@ impl Activations {
     pub(crate) fn reset(&mut self, rows: usize, width: usize, needs: Needs) {
         self.width = width;
         self.needs = needs;
-        let quants = if needs.quants { rows * width } else { 0 };
-        self.quants.resize(quants, 0);
-        self.terms.resize(quants / BLOCK, Terms::default());
+        let blocks = if needs.quants { rows * width / BLOCK } else { 0 };
+        self.blocks.resize(blocks, QuantBlock::default());
         self.values.resize(if needs.values { rows * width } else { 0 }, 0.0);
     }
 
-    pub(crate) fn row(&self, row: usize) -> ActivationRow<'_> {
+    fn span(&self, row: usize) -> (Range<usize>, Range<usize>) {
         let span = row * self.width..(row + 1) * self.width;
         let blocks = span.start / BLOCK..span.end / BLOCK;
-        ActivationRow {
-            values: if self.needs.values { &self.values[span.clone()] } else { &[] },
-            quants: if self.needs.quants { self.quants[span].as_chunks().0 } else { &[] },
-            terms: if self.needs.quants { &self.terms[blocks] } else { &[] },
-        }
+        (if self.needs.values { span } else { 0..0 }, if self.needs.quants { blocks } else { 0..0 })
+    }
+
+    pub(crate) fn row(&self, row: usize) -> ActivationRow<'_> {
+        let (values, blocks) = self.span(row);
+        ActivationRow { values: &self.values[values], blocks: &self.blocks[blocks] }
     }
 
     /// The kernel that stores `values` as row `row`.
     pub(crate) fn prepare<'a>(&'a mut self, row: usize, values: &'a [f32]) -> Prepare<'a> {
-        let span = row * self.width..(row + 1) * self.width;
-        let blocks = span.start / BLOCK..span.end / BLOCK;
+        let (kept, blocks) = self.span(row);
         if self.needs.values {
-            self.values[span.clone()].copy_from_slice(values);
+            self.values[kept].copy_from_slice(values);
         }
-        if !self.needs.quants {
-            return Prepare { values: &[], quants: &mut [], terms: &mut [] };
-        }
-        Prepare { values, quants: self.quants[span].as_chunks_mut().0, terms: &mut self.terms[blocks] }
+        Prepare { values, blocks: &mut self.blocks[blocks] }
     }
 }
 
-/// Quantizes one row.
+/// Quantizes one row, as many blocks as there is room for.
 pub(crate) struct Prepare<'a> {
     values: &'a [f32],
-    quants: &'a mut [[i8; BLOCK]],
-    terms: &'a mut [Terms],
+    blocks: &'a mut [QuantBlock],
 }
 
 impl Kernel for Prepare<'_> {
@@ -109,39 +106,38 @@ impl Kernel for Prepare<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
-        let blocks = self.values.as_chunks::<BLOCK>().0;
-        for ((values, quants), terms) in blocks.iter().zip(self.quants).zip(self.terms) {
-            *terms = quantize(isa, values, quants);
+        for (values, block) in self.values.as_chunks::<BLOCK>().0.iter().zip(self.blocks) {
+            quantize(isa, values, block);
         }
     }
 }
 
 #[inline(always)]
-fn quantize<I: Isa>(isa: I, values: &[f32; BLOCK], quants: &mut [i8; BLOCK]) -> Terms {
+fn quantize<I: Isa>(isa: I, values: &[f32; BLOCK], block: &mut QuantBlock) {
     let mut largest = isa.splat_int(0);
     for lanes in values.chunks_exact(I::LANES) {
         largest = isa.max_int(largest, isa.absolute_bits(isa.load(lanes)));
     }
     let largest = f32::from_bits(isa.max_lanes(largest).cast_unsigned());
     if !largest.is_finite() {
-        quants.fill(0);
-        return Terms { scale: f32::NAN, scaled_sum: f32::NAN, sum: 0, first_half: 0 };
+        *block = QuantBlock { scale: f32::NAN, scaled_sum: f32::NAN, ..QuantBlock::default() };
+        return;
     }
     if largest < SMALLEST {
-        quants.fill(0);
-        return Terms::default();
+        *block = QuantBlock::default();
+        return;
     }
     let inverse = isa.splat(LARGEST_QUANT / largest);
     let mut halves = [isa.splat_int(0); 2];
     for (index, (lanes, out)) in
-        values.chunks_exact(I::LANES).zip(quants.chunks_exact_mut(I::LANES)).enumerate()
+        values.chunks_exact(I::LANES).zip(block.quants.chunks_exact_mut(I::LANES)).enumerate()
     {
         let quantized = isa.round(isa.mul(isa.load(lanes), inverse));
         halves[index / I::PARTS] = isa.add_int(halves[index / I::PARTS], quantized);
         isa.store_narrow(quantized, out);
     }
-    let scale = largest / LARGEST_QUANT;
-    let first_half = isa.sum_lanes(halves[0]);
-    let sum = first_half + isa.sum_lanes(halves[1]);
-    Terms { scale, scaled_sum: scale * sum as f32, sum, first_half }
+    block.first_half = isa.sum_lanes(halves[0]);
+    block.sum = block.first_half + isa.sum_lanes(halves[1]);
+    block.scale = largest / LARGEST_QUANT;
+    block.scaled_sum = block.scale * block.sum as f32;
 }

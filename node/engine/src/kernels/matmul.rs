@@ -16,7 +16,7 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use super::activation::ActivationRow;
+use super::activation::{ActivationRow, QuantBlock};
 use super::format::{F16, F32, PlainFormat, Q4_0, Q4_1, Q4K, Q5_0, Q5K, Q6K, Q8_0, QuantFormat};
 use super::isa::Isa;
 use super::{Kernel, LANES, PackedMatrix};
@@ -98,7 +98,9 @@ impl MatMul<'_> {
         mut at: usize,
     ) -> usize {
         for rows in self.rows[at..].as_chunks::<M>().0 {
-            let products = T::tile(isa, group, part, rows);
+            // The first tile of a group is the one that waits for memory.
+            let fetch = part == 0 && at == 0;
+            let products = T::tile(isa, group, part, rows, fetch);
             for (row, product) in products.into_iter().enumerate() {
                 let start = (at + row) * self.stride + column;
                 let out = &mut self.out[start..start + I::LANES];
@@ -113,7 +115,7 @@ impl MatMul<'_> {
     }
 }
 
-/// The inner loop: one part of a group against `M` activation rows.
+/// The inner loop: one part of a group against `M` activation rows. With `fetch`, memory further on is asked for.
 trait Tile {
     const COLUMNS: usize;
     const BYTES: usize;
@@ -123,7 +125,24 @@ trait Tile {
         group: &[u8],
         part: usize,
         rows: &[ActivationRow<'_>; M],
+        fetch: bool,
     ) -> [I::Float; M];
+}
+
+/// Repeats a block for `$index` of 0 to 7, as far as it is below `$count`.
+///
+/// Written out, since each repetition must keep its sum in a register: the compiler leaves long loops as they are, with
+/// their sums in memory.
+macro_rules! each_below {
+    ($count:ident, $index:ident => $body:block) => {
+        each_below!(@ 0 1 2 3 4 5 6 7, $count, $index => $body);
+    };
+    (@ $($value:literal)*, $count:ident, $index:ident => $body:block) => {
+        $(if $value < $count {
+            let $index = $value;
+            $body
+        })*
+    };
 }
 
 struct Quantized<F>(PhantomData<F>);
@@ -138,25 +157,30 @@ impl<F: QuantFormat> Tile for Quantized<F> {
         group: &[u8],
         part: usize,
         rows: &[ActivationRow<'_>; M],
+        fetch: bool,
     ) -> [I::Float; M] {
+        let blocks = group.len() / F::BYTES * F::SUB_BLOCKS;
+        let mut inputs: [&[QuantBlock]; M] = [&[]; M];
+        for (inputs, row) in inputs.iter_mut().zip(rows) {
+            *inputs = &row.blocks[..blocks];
+        }
         let mut sums = [isa.splat(0.0); M];
         for (index, packed) in group.chunks_exact(F::BYTES).enumerate() {
-            if M == 1 && part == 0 {
+            if fetch {
                 isa.prefetch(packed);
             }
             for sub_block in 0..F::SUB_BLOCKS {
                 let quads = F::unpack(isa, packed, sub_block, part);
                 let (scale, minimum) = F::scales(isa, packed, sub_block, part);
                 let block = index * F::SUB_BLOCKS + sub_block;
-                for (sum, row) in sums.iter_mut().zip(rows) {
-                    let terms = &row.terms[block];
-                    let dot = F::dot(isa, &quads, &row.quants[block], terms);
-                    let scaled = isa.mul(isa.to_float(dot), isa.splat(terms.scale));
-                    *sum = isa.fma(scaled, scale, *sum);
+                each_below!(M, row => {
+                    let input = &inputs[row][block];
+                    let dot = isa.to_float(F::dot(isa, &quads, input));
+                    sums[row] = isa.fma(isa.mul(dot, isa.splat(input.scale)), scale, sums[row]);
                     if F::MINIMUM {
-                        *sum = isa.fma(minimum, isa.splat(terms.scaled_sum), *sum);
+                        sums[row] = isa.fma(minimum, isa.splat(input.scaled_sum), sums[row]);
                     }
-                }
+                });
             }
         }
         sums
@@ -175,18 +199,22 @@ impl<F: PlainFormat> Tile for Plain<F> {
         group: &[u8],
         part: usize,
         rows: &[ActivationRow<'_>; M],
+        fetch: bool,
     ) -> [I::Float; M] {
         let mut even = [isa.splat(0.0); M];
         let mut odd = [isa.splat(0.0); M];
         // Widths are multiples of 32, so columns come in pairs.
         for (pair, packed) in group.chunks_exact(2 * F::BYTES).enumerate() {
+            if fetch {
+                isa.prefetch(packed);
+            }
             let first = F::column(isa, packed, part);
             let second = F::column(isa, &packed[F::BYTES..], part);
-            for (row, values) in rows.iter().enumerate() {
-                let inputs = &values.values[2 * pair..2 * pair + 2];
+            each_below!(M, row => {
+                let inputs = &rows[row].values[2 * pair..2 * pair + 2];
                 even[row] = isa.fma(first, isa.splat(inputs[0]), even[row]);
                 odd[row] = isa.fma(second, isa.splat(inputs[1]), odd[row]);
-            }
+            });
         }
         for (even, odd) in even.iter_mut().zip(odd) {
             *even = isa.add(*even, odd);

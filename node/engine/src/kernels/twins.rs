@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::activation::{ActivationRow, Activations, BLOCK, Needs};
+use super::activation::{ActivationRow, Activations, BLOCK, Needs, QuantBlock};
 use super::matmul::{MatMul, Write};
 use super::*;
 use crate::compute::{PAGE_POSITIONS, PageId};
@@ -179,20 +179,21 @@ proptest! {
         same_on_every_set(|kernels| {
             let ready = activations(kernels, &values, 4 * BLOCK);
             let row = ready.row(0);
-            let quants = row.quants.as_flattened().iter().map(|&quant| f32::from(quant));
-            let terms = row.terms.iter().flat_map(|terms| {
-                [terms.scale, terms.scaled_sum, terms.sum as f32, terms.first_half as f32]
+            let quants = row.blocks.iter().flat_map(|block| block.quants).map(f32::from);
+            let terms = row.blocks.iter().flat_map(|block| {
+                [block.scale, block.scaled_sum, block.sum as f32, block.first_half as f32]
             });
             quants.chain(terms).collect()
         });
         let ready = activations(Kernels::new(KernelSet::Scalar).unwrap(), &values, 4 * BLOCK);
         let row = ready.row(0);
-        for ((quants, terms), values) in row.quants.iter().zip(row.terms).zip(values.chunks_exact(BLOCK)) {
-            prop_assert!(quants.iter().all(|&quant| quant != i8::MIN));
-            prop_assert_eq!(terms.scale.is_nan(), values.iter().any(|value| !value.is_finite()));
-            for (&quant, &value) in quants.iter().zip(values) {
-                let error = (f64::from(quant) * f64::from(terms.scale) - f64::from(value)).abs();
-                prop_assert!(terms.scale.is_nan() || error <= 0.501 * f64::from(terms.scale) || value.abs() < 1e-35);
+        for (block, values) in row.blocks.iter().zip(values.chunks_exact(BLOCK)) {
+            let scale = f64::from(block.scale);
+            prop_assert!(block.quants.iter().all(|&quant| quant != i8::MIN));
+            prop_assert_eq!(scale.is_nan(), values.iter().any(|value| !value.is_finite()));
+            for (&quant, &value) in block.quants.iter().zip(values) {
+                let error = (f64::from(quant) * scale - f64::from(value)).abs();
+                prop_assert!(scale.is_nan() || error <= 0.501 * scale || value.abs() < 1e-35);
             }
         }
     }
@@ -258,8 +259,8 @@ fn plain_inputs(row: &ActivationRow<'_>, kind: TensorType) -> Vec<f64> {
     if kind.block_elements() == 1 {
         return row.values.iter().map(|&value| f64::from(value)).collect();
     }
-    let blocks = row.quants.iter().zip(row.terms);
-    blocks.flat_map(|(quants, terms)| quants.map(|quant| f64::from(quant) * f64::from(terms.scale))).collect()
+    let value = |block: &QuantBlock| block.quants.map(|quant| f64::from(quant) * f64::from(block.scale));
+    row.blocks.iter().flat_map(value).collect()
 }
 
 #[test]

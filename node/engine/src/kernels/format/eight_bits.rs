@@ -5,8 +5,8 @@
 //! ```
 
 use super::{
-    BLOCK, Format, HALF_BYTES, Isa, QUAD, QUAD_BYTES, QUADS, Quads, QuantFormat, TensorType, Terms, half_of,
-    lanes, put_half, quad_byte,
+    BLOCK, Format, HALF_BYTES, Isa, QUAD, QUAD_BYTES, QUADS, Quads, QuantBlock, QuantFormat, TensorType,
+    half_of, lanes, put_half, quad_byte,
 };
 
 /// Scale times a signed byte, -128 among them.
@@ -49,7 +49,7 @@ impl QuantFormat for Q8_0 {
     }
 
     #[inline(always)]
-    fn dot<I: Isa>(isa: I, quads: &Quads<I>, inputs: &[i8; BLOCK], terms: &Terms) -> I::Int {
-        isa.dot_signed(&quads.bytes, inputs, terms.sum)
+    fn dot<I: Isa>(isa: I, quads: &Quads<I>, inputs: &QuantBlock) -> I::Int {
+        isa.dot_signed(&quads.bytes, &inputs.quants, inputs.sum)
     }
 }

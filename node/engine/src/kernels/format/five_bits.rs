@@ -5,7 +5,7 @@
 //! ```
 
 use super::{
-    BLOCK, Format, HALF_BYTES, Isa, NIBBLE_BYTES, QUAD_BYTES, Quads, QuantFormat, TensorType, Terms,
+    BLOCK, Format, HALF_BYTES, Isa, NIBBLE_BYTES, QUAD_BYTES, Quads, QuantBlock, QuantFormat, TensorType,
     bit_place, fifth_bits, half_of, lanes, nibble_of, nibble_quads, or_quads, put_half, put_nibble,
 };
 use crate::gguf::nibble;
@@ -56,8 +56,8 @@ impl QuantFormat for Q5_0 {
     }
 
     #[inline(always)]
-    fn dot<I: Isa>(isa: I, quads: &Quads<I>, inputs: &[i8; BLOCK], terms: &Terms) -> I::Int {
-        let dot = isa.dot_unsigned::<8, 4>(&quads.bytes, inputs);
-        isa.add_int(dot, isa.splat_int(-OFFSET * terms.sum))
+    fn dot<I: Isa>(isa: I, quads: &Quads<I>, inputs: &QuantBlock) -> I::Int {
+        let dot = isa.dot_unsigned::<8, 4>(&quads.bytes, &inputs.quants);
+        isa.add_int(dot, isa.splat_int(-OFFSET * inputs.sum))
     }
 }

@@ -7,7 +7,7 @@
 //! A byte holds one column of an even quad in its low half and the same of the next quad in its high half.
 
 use super::{
-    BLOCK, Format, HALF_BYTES, Isa, NIBBLE_BYTES, Quads, QuantFormat, TensorType, Terms, half_of, lanes,
+    BLOCK, Format, HALF_BYTES, Isa, NIBBLE_BYTES, Quads, QuantBlock, QuantFormat, TensorType, half_of, lanes,
     nibble_of, nibble_quads, put_half, put_nibble,
 };
 use crate::gguf::nibble;
@@ -52,9 +52,9 @@ impl QuantFormat for Q4_0 {
     }
 
     #[inline(always)]
-    fn dot<I: Isa>(isa: I, quads: &Quads<I>, inputs: &[i8; BLOCK], terms: &Terms) -> I::Int {
-        let dot = isa.dot_unsigned::<8, 8>(&quads.bytes, inputs);
-        isa.add_int(dot, isa.splat_int(-OFFSET * terms.sum))
+    fn dot<I: Isa>(isa: I, quads: &Quads<I>, inputs: &QuantBlock) -> I::Int {
+        let dot = isa.dot_unsigned::<8, 8>(&quads.bytes, &inputs.quants);
+        isa.add_int(dot, isa.splat_int(-OFFSET * inputs.sum))
     }
 }
 
@@ -92,7 +92,7 @@ impl QuantFormat for Q4_1 {
     }
 
     #[inline(always)]
-    fn dot<I: Isa>(isa: I, quads: &Quads<I>, inputs: &[i8; BLOCK], _terms: &Terms) -> I::Int {
-        isa.dot_unsigned::<8, 8>(&quads.bytes, inputs)
+    fn dot<I: Isa>(isa: I, quads: &Quads<I>, inputs: &QuantBlock) -> I::Int {
+        isa.dot_unsigned::<8, 8>(&quads.bytes, &inputs.quants)
     }
 }

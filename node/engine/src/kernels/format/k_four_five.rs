@@ -8,8 +8,9 @@
 //! they are exact in an f32 and a sub-block is computed as a Q4_1 block is.
 
 use super::{
-    BLOCK, Format, HALF_BYTES, Isa, LANES, NIBBLE_BYTES, QUAD_BYTES, Quads, QuantFormat, TensorType, Terms,
-    bit_place, fifth_bits, half_of, lanes, nibble_of, nibble_quads, or_quads, put_half, put_nibble,
+    BLOCK, Format, HALF_BYTES, Isa, LANES, NIBBLE_BYTES, QUAD_BYTES, Quads, QuantBlock, QuantFormat,
+    TensorType, bit_place, fifth_bits, half_of, lanes, nibble_of, nibble_quads, or_quads, put_half,
+    put_nibble,
 };
 use crate::gguf::{k_nibble, k_six_bit_pair};
 
@@ -87,8 +88,8 @@ impl QuantFormat for Q4K {
     }
 
     #[inline(always)]
-    fn dot<I: Isa>(isa: I, quads: &Quads<I>, inputs: &[i8; BLOCK], _terms: &Terms) -> I::Int {
-        isa.dot_unsigned::<8, 8>(&quads.bytes, inputs)
+    fn dot<I: Isa>(isa: I, quads: &Quads<I>, inputs: &QuantBlock) -> I::Int {
+        isa.dot_unsigned::<8, 8>(&quads.bytes, &inputs.quants)
     }
 }
 
@@ -133,7 +134,7 @@ impl QuantFormat for Q5K {
     }
 
     #[inline(always)]
-    fn dot<I: Isa>(isa: I, quads: &Quads<I>, inputs: &[i8; BLOCK], _terms: &Terms) -> I::Int {
-        isa.dot_unsigned::<8, 4>(&quads.bytes, inputs)
+    fn dot<I: Isa>(isa: I, quads: &Quads<I>, inputs: &QuantBlock) -> I::Int {
+        isa.dot_unsigned::<8, 4>(&quads.bytes, &inputs.quants)
     }
 }

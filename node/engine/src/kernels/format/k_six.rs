@@ -8,8 +8,8 @@
 //! The eight-bit scales are whole numbers, so they are multiplied into the exact dot product.
 
 use super::{
-    BLOCK, Format, HALF_BYTES, Isa, LANES, NIBBLE_BYTES, QUAD, QUAD_BYTES, Quads, QuantFormat, TensorType,
-    Terms, half_of, lanes, nibble_of, nibble_quads, put_half, put_nibble,
+    BLOCK, Format, HALF_BYTES, Isa, LANES, NIBBLE_BYTES, QUAD, QUAD_BYTES, Quads, QuantBlock, QuantFormat,
+    TensorType, half_of, lanes, nibble_of, nibble_quads, put_half, put_nibble,
 };
 use crate::gguf::six_bits;
 
@@ -90,13 +90,13 @@ impl QuantFormat for Q6K {
     }
 
     #[inline(always)]
-    fn dot<I: Isa>(isa: I, quads: &Quads<I>, inputs: &[i8; BLOCK], terms: &Terms) -> I::Int {
+    fn dot<I: Isa>(isa: I, quads: &Quads<I>, inputs: &QuantBlock) -> I::Int {
         let [q0, q1, q2, q3, q4, q5, q6, q7] = quads.bytes;
-        let (first, second) = inputs.split_at(HALF);
+        let (first, second) = inputs.quants.split_at(HALF);
         let first = isa.dot_unsigned::<4, 2>(&[q0, q1, q2, q3], first);
         let second = isa.dot_unsigned::<4, 2>(&[q4, q5, q6, q7], second);
-        let first = isa.add_int(first, isa.splat_int(-OFFSET * terms.first_half));
-        let second = isa.add_int(second, isa.splat_int(-OFFSET * (terms.sum - terms.first_half)));
+        let first = isa.add_int(first, isa.splat_int(-OFFSET * inputs.first_half));
+        let second = isa.add_int(second, isa.splat_int(-OFFSET * (inputs.sum - inputs.first_half)));
         isa.add_int(isa.mul_int(first, quads.factors[0]), isa.mul_int(second, quads.factors[1]))
     }
 }

@@ -19,7 +19,7 @@ pub(super) use k_six::Q6K;
 pub(super) use plain::{F16, F32, PlainFormat};
 
 use super::LANES;
-use super::activation::{BLOCK, Terms};
+use super::activation::{BLOCK, QuantBlock};
 use super::isa::{Isa, QUAD};
 use crate::gguf::TensorType;
 
@@ -53,7 +53,7 @@ pub(super) trait QuantFormat: Format {
     fn scales<I: Isa>(isa: I, packed: &[u8], sub_block: usize, part: usize) -> (I::Float, I::Float);
 
     /// The exact sum of weights times inputs, offsets taken off.
-    fn dot<I: Isa>(isa: I, quads: &Quads<I>, inputs: &[i8; BLOCK], terms: &Terms) -> I::Int;
+    fn dot<I: Isa>(isa: I, quads: &Quads<I>, inputs: &QuantBlock) -> I::Int;
 }
 
 /// 32 columns of some rows: four columns a lane in each of eight registers.

@@ -19,8 +19,8 @@ use super::{Isa, QUAD, memory_operations, operations};
 use crate::kernels::Kernel;
 
 const LANES: usize = 8;
-/// How far ahead of the weights in use memory is asked for, in bytes; measured best between 1 and 3 KiB.
-const PREFETCH: usize = 1600;
+/// How far ahead of the weights in use memory is asked for, in bytes. Measured: 4 KiB decodes a tenth faster than 1.
+const PREFETCH: usize = 4096;
 const CACHE_LINE: usize = 64;
 
 /// The proof that the machine has AVX2, FMA and F16C: [`Avx2::detect`] alone makes it.
