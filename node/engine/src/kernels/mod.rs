@@ -13,7 +13,6 @@ mod attention;
 mod exp;
 mod format;
 mod isa;
-mod limits;
 mod matmul;
 mod matrix;
 mod norm;
@@ -25,7 +24,6 @@ mod twins;
 
 pub(crate) use activation::{ActivationRow, Activations, BLOCK, Needs};
 pub(crate) use attention::{Attend, HeadShape, StoreHead};
-pub(crate) use limits::{MultiplyOnly, ReadOnce};
 pub(crate) use matmul::{MatMul, Write};
 pub(crate) use matrix::{PackedMatrix, packed_bytes};
 pub(crate) use norm::RmsNorm;
