@@ -5,7 +5,7 @@ use helixflow_engine::compute::cpu::CpuOptions;
 use helixflow_engine::gguf::TensorType;
 use helixflow_model::LayerRange;
 
-use crate::run::{bits, in_chunks, in_company, load, options, tokens};
+use crate::run::{bits, in_chunks, in_company, last_of_prompt, load, options, tokens};
 use crate::synthetic::Recipe;
 
 /// Longer than a page, and no multiple of any block.
@@ -39,6 +39,9 @@ fn one_result_however_computed(recipe: &Recipe) {
                 let got = in_chunks(&mut stages, &tokens, chunk);
                 assert!(bits(&got) == expected, "{way} in chunks of {chunk} gives other bits");
             }
+            let got = last_of_prompt(&mut stages, &tokens, 16);
+            let last = &expected[expected.len() - recipe.vocabulary..];
+            assert!(bits(&got) == last, "{way} as a prompt gives other bits");
             let got = in_company(&mut stages, &tokens, recipe.vocabulary);
             assert!(bits(&got) == expected, "{way} in company gives other bits");
         }

@@ -54,7 +54,20 @@ pub(crate) fn in_chunks(stages: &mut [CpuModel], tokens: &[u32], chunk: usize) -
     logits
 }
 
-/// The same, each row in the midst of rows of other sequences that come and go.
+/// The logits of the last position alone, as a prompt is computed: in chunks, of which most want none.
+pub(crate) fn last_of_prompt(stages: &mut [CpuModel], tokens: &[u32], chunk: usize) -> Vec<f32> {
+    let mut logits = Vec::new();
+    for (index, chunk_tokens) in tokens.chunks(chunk).enumerate() {
+        let rows = chunk_tokens.iter().enumerate().map(|(at, &token)| {
+            let position = index * chunk + at;
+            Row { logits: position + 1 == tokens.len(), ..row(0, position, token) }
+        });
+        logits = step(stages, &rows.collect::<Vec<_>>());
+    }
+    logits
+}
+
+/// The logits of every position, each row in the midst of rows of other sequences that come and go.
 pub(crate) fn in_company(stages: &mut [CpuModel], tokens: &[u32], vocabulary: usize) -> Vec<f32> {
     let mut logits = Vec::new();
     let mut lengths = [0; SEQUENCES as usize];

@@ -1,7 +1,9 @@
-//! The attention of a layer: keys and values go into the cache, and each row looks back over its sequence.
+//! The attention of a layer: keys and values go into the cache, and rows look back over their sequences.
 //!
-//! Undivided rows: a thread does both for its own key and value heads, so nothing need be awaited in between. Divided
-//! rows: each stores for its heads, all meet, then each attends for its rows over all heads.
+//! Each thread stores for its key and value heads, and all meet. Then, with few rows, each attends for its query heads;
+//! with many, for its rows over all heads.
+
+use std::ops::Range;
 
 use super::barrier::Lost;
 use super::layers::Pass;
@@ -14,13 +16,13 @@ use crate::kernels::{Attend, HeadShape, LANES, Needs, Rotate};
 pub(super) struct Buffers {
     /// Cosines and sines, row after row.
     turns: Vec<[f32; 2]>,
-    /// The query heads of one key and value head.
+    /// Query heads that share one key and value head.
     queries: Vec<f32>,
     key: Vec<f32>,
     value: Vec<f32>,
     scratch: Vec<f32>,
-    /// Whole rows that this thread attends for, where rows are divided.
-    rows: Vec<f32>,
+    /// A whole row, where this thread attends for all heads of it.
+    row: Vec<f32>,
 }
 
 impl Pass<'_> {
@@ -33,7 +35,6 @@ impl Pass<'_> {
         for (row, turns) in self.step.rows.iter().zip(buffers.turns.chunks_exact_mut(pairs.max(1))) {
             hyper.rotation.turns(row.position, turns);
         }
-        buffers.queries.resize(hyper.query_size() / hyper.kv_heads, 0.0);
         buffers.key.resize(hyper.head_size, 0.0);
         buffers.value.resize(hyper.head_size, 0.0);
         let positions = self.step.rows.iter().map(|row| row.position as usize + 1).max().unwrap_or(0);
@@ -43,53 +44,63 @@ impl Pass<'_> {
         }
     }
 
-    /// Stores, attends, and leaves the rows ready for the output projection.
-    pub(super) fn attend(&mut self, layer: usize, needs: Needs) -> Result<(), Lost> {
-        let layers = self.layers;
-        let rows = self.step.all_rows.len();
-        let own_heads = self.member.share(layers.hyper.kv_heads);
-        for head in own_heads.clone() {
+    /// Stores every row, attends for the rows that are kept, and leaves those ready for the output projection.
+    pub(super) fn attend(&mut self, layer: usize, kept: &[usize], needs: Needs) -> Result<(), Lost> {
+        for head in self.member.share(self.layers.hyper.kv_heads) {
             self.store(layer, head)?;
         }
-        if self.divided(rows) {
-            self.member.meet()?;
-            return self.attend_own_rows(layer, needs);
+        self.member.meet()?;
+        if self.divided(kept.len()) {
+            return self.attend_own_rows(layer, kept, needs);
         }
-        let group = layers.hyper.query_size() / layers.hyper.kv_heads;
-        let mut own = layers.attended.own(self.member.thread, rows)?;
-        for head in own_heads.clone() {
-            let start = (head - own_heads.start) * group;
-            for row in 0..rows {
-                self.attend_head(layer, head, row, &mut own.row(row)[start..start + group])?;
-            }
+        let layers = self.layers;
+        let heads = self.member.share(layers.hyper.heads);
+        let mut own = layers.attended.own(self.member.thread, kept.len())?;
+        for (index, &row) in kept.iter().enumerate() {
+            self.attend_row(layer, heads.clone(), row, own.row(index))?;
         }
         drop(own);
         self.member.meet()?;
-        self.prepare(&layers.attended, &self.step.all_rows, None, needs)
+        self.prepare(&layers.attended, kept.len(), None, needs)
     }
 
     /// All heads of this thread's rows.
-    fn attend_own_rows(&mut self, layer: usize, needs: Needs) -> Result<(), Lost> {
+    fn attend_own_rows(&mut self, layer: usize, kept: &[usize], needs: Needs) -> Result<(), Lost> {
         let layers = self.layers;
         let width = layers.hyper.query_size();
-        let group = width / layers.hyper.kv_heads;
-        let own = || (self.member.thread..self.step.rows.len()).step_by(self.member.threads);
-        let own: Vec<usize> = own().collect();
-        let mut rows = std::mem::take(&mut self.local.attention.rows);
-        rows.resize(own.len() * width, 0.0);
-        for head in 0..layers.hyper.kv_heads {
-            for (&row, out) in own.iter().zip(rows.chunks_exact_mut(width)) {
-                self.attend_head(layer, head, row, &mut out[head * group..(head + 1) * group])?;
-            }
-        }
+        let own = || kept.iter().skip(self.member.thread).step_by(self.member.threads);
         let mut activations = write(&layers.prepared[self.member.thread])?;
-        activations.reset(own.len(), width, needs);
-        for (index, row) in rows.chunks_exact(width).enumerate() {
-            layers.kernels.run(activations.prepare(index, row));
+        activations.reset(own().len(), width, needs);
+        let mut attended = std::mem::take(&mut self.local.attention.row);
+        attended.resize(width, 0.0);
+        for (index, &row) in own().enumerate() {
+            self.attend_row(layer, 0..layers.hyper.heads, row, &mut attended)?;
+            layers.kernels.run(activations.prepare(index, &attended));
         }
         drop(activations);
-        self.local.attention.rows = rows;
+        self.local.attention.row = attended;
         self.member.meet()
+    }
+
+    /// Some query heads of one row, by the key and value heads that they share.
+    fn attend_row(
+        &mut self,
+        layer: usize,
+        heads: Range<usize>,
+        row: usize,
+        out: &mut [f32],
+    ) -> Result<(), Lost> {
+        let hyper = &self.layers.hyper;
+        let shared = hyper.heads / hyper.kv_heads;
+        let mut rest = out;
+        let mut first = heads.start;
+        while first < heads.end {
+            let end = heads.end.min((first / shared + 1) * shared);
+            let (out, after) = rest.split_at_mut((end - first) * hyper.head_size);
+            self.attend_heads(layer, first..end, row, out)?;
+            (rest, first) = (after, end);
+        }
+        Ok(())
     }
 
     /// Turns the keys of every row for one head and stores them with their values.
@@ -111,19 +122,26 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// The query heads of one key and value head, for one row.
-    fn attend_head(&mut self, layer: usize, head: usize, index: usize, out: &mut [f32]) -> Result<(), Lost> {
+    /// Query heads that share one key and value head, for one row.
+    fn attend_heads(
+        &mut self,
+        layer: usize,
+        heads: Range<usize>,
+        index: usize,
+        out: &mut [f32],
+    ) -> Result<(), Lost> {
         let layers = self.layers;
         let hyper = &layers.hyper;
         let row = &self.step.rows[index];
         let Buffers { turns, queries, scratch, .. } = &mut self.local.attention;
-        layers.qkv.gather(index, head * queries.len(), queries)?;
+        queries.resize(out.len(), 0.0);
+        layers.qkv.gather(index, heads.start * hyper.head_size, queries)?;
         let turns = row_turns(turns, index, hyper.rotation.pairs());
         let scale = 1.0 / (hyper.head_size as f32).sqrt();
         for head in queries.chunks_exact_mut(hyper.head_size) {
             layers.kernels.run(Rotate { head, turns, scale });
         }
-        let cache = layers.cache.read(layer, head)?;
+        let cache = layers.cache.read(layer, heads.start * hyper.kv_heads / hyper.heads)?;
         layers.kernels.run(Attend {
             shape: hyper.head_shape(),
             cache: &cache,

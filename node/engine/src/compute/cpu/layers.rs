@@ -5,9 +5,10 @@
 //! normalize  residual → activations                                                    each its rows
 //! project    activations · q, k, v → qkv                                               each its columns
 //! attend     qkv → cache; cache → activations                                          see `attention`
+//!            in the model's last layer, only rows that want logits go on from here
 //! project    activations · output, added to the residual                               each its columns
 //! normalize, gate and up → inner; inner → activations; down, added to the residual     likewise
-//! head       rows that want logits: normalize, project → logits                        each its columns
+//! head       normalize, project → logits                                               each its columns
 //! ```
 //!
 //! With few rows every thread prepares all of them for itself, which costs less than a meeting; with many they are
@@ -43,7 +44,7 @@ pub(super) struct Layers {
     pub(super) residual: Strips,
     /// Queries, keys and values beside each other, each padded to whole groups.
     pub(super) qkv: Strips,
-    /// What attention gives, by key and value head.
+    /// What attention gives, by query head.
     pub(super) attended: Strips,
     /// The inner row of the feed-forward layer.
     inner: Strips,
@@ -61,11 +62,10 @@ impl Layers {
         threads: usize,
     ) -> Self {
         let qkv_groups = hyper.query_size().div_ceil(LANES) + 2 * hyper.key_size().div_ceil(LANES);
-        let head_group = hyper.query_size() / hyper.kv_heads;
         Self {
             residual: Strips::new(hyper.width / LANES, LANES, threads),
             qkv: Strips::new(qkv_groups, LANES, threads),
-            attended: Strips::new(hyper.kv_heads, head_group, threads),
+            attended: Strips::new(hyper.heads, hyper.head_size, threads),
             inner: Strips::new(hyper.feed_forward / LANES, LANES, threads),
             logits: Strips::new(hyper.vocabulary.div_ceil(LANES), LANES, threads),
             prepared: (0..threads).map(|_| RwLock::default()).collect(),
@@ -113,13 +113,20 @@ impl Pass<'_> {
         self.enter()?;
         self.find_turns();
         self.member.meet()?;
+        let mut rows = self.step.rows.len();
         for (index, weights) in layers.weights.layers.iter().enumerate() {
-            self.attention_half(index, weights)?;
-            self.feed_forward_half(weights)?;
+            let last = index + 1 == layers.weights.layers.len();
+            let kept = match &layers.weights.head {
+                Some(_) if last => &self.step.logit_rows,
+                _ => &self.step.all_rows,
+            };
+            self.attention_half(index, weights, rows, kept)?;
+            rows = kept.len();
+            self.feed_forward_half(weights, rows)?;
         }
         match &layers.weights.head {
-            Some(head) if !self.step.logit_rows.is_empty() => self.head(head),
-            _ => Ok(()),
+            Some(head) => self.head(head, rows),
+            None => Ok(()),
         }
     }
 
@@ -149,56 +156,59 @@ impl Pass<'_> {
         Ok(())
     }
 
-    fn attention_half(&mut self, index: usize, weights: &LayerWeights) -> Result<(), Lost> {
+    /// Attention of `rows` rows, of which those in `kept` go on, moved together.
+    fn attention_half(
+        &mut self,
+        index: usize,
+        weights: &LayerWeights,
+        rows: usize,
+        kept: &[usize],
+    ) -> Result<(), Lost> {
         let layers = self.layers;
-        let rows = &self.step.all_rows;
         self.prepare(&layers.residual, rows, Some(&weights.attention_norm), needs(&weights.qkv))?;
-        self.project(&weights.qkv, rows.len(), &layers.qkv, Write::Store)?;
+        self.project(&weights.qkv, rows, &layers.qkv, Write::Store)?;
         self.member.meet()?;
-        self.attend(index, needs([&weights.attention_output]))?;
+        layers.residual.own(self.member.thread, rows)?.keep(kept);
+        self.attend(index, kept, needs([&weights.attention_output]))?;
         let output = std::slice::from_ref(&weights.attention_output);
-        self.project(output, rows.len(), &layers.residual, Write::Add)?;
+        self.project(output, kept.len(), &layers.residual, Write::Add)?;
         self.member.meet()
     }
 
-    fn feed_forward_half(&mut self, weights: &LayerWeights) -> Result<(), Lost> {
+    fn feed_forward_half(&mut self, weights: &LayerWeights, rows: usize) -> Result<(), Lost> {
         let layers = self.layers;
-        let rows = &self.step.all_rows;
         let norm = Some(weights.feed_forward_norm.as_slice());
         self.prepare(&layers.residual, rows, norm, needs([&weights.gate, &weights.up]))?;
-        self.gate_and_up(weights, rows.len())?;
+        self.gate_and_up(weights, rows)?;
         self.member.meet()?;
         self.prepare(&layers.inner, rows, None, needs([&weights.down]))?;
-        let down = std::slice::from_ref(&weights.down);
-        self.project(down, rows.len(), &layers.residual, Write::Add)?;
+        self.project(std::slice::from_ref(&weights.down), rows, &layers.residual, Write::Add)?;
         self.member.meet()
     }
 
-    fn head(&mut self, head: &Head) -> Result<(), Lost> {
+    fn head(&mut self, head: &Head, rows: usize) -> Result<(), Lost> {
         let layers = self.layers;
-        let rows = &self.step.logit_rows;
         self.prepare(&layers.residual, rows, Some(&head.norm), needs([&head.matrix]))?;
-        self.project(std::slice::from_ref(&head.matrix), rows.len(), &layers.logits, Write::Store)
+        self.project(std::slice::from_ref(&head.matrix), rows, &layers.logits, Write::Store)
     }
 
-    /// Makes rows of `source` ready to be multiplied: this thread's rows, or all of them.
+    /// Makes the first `rows` rows of `source` ready to be multiplied: this thread's of them, or all.
     pub(super) fn prepare(
         &mut self,
         source: &Strips,
-        rows: &[usize],
+        rows: usize,
         norm: Option<&[f32]>,
         needs: Needs,
     ) -> Result<(), Lost> {
-        if !self.divided(rows.len()) {
+        if !self.divided(rows) {
             let mut activations = std::mem::take(&mut self.local.activations);
-            let outcome = self.prepare_into(&mut activations, source, rows, norm, needs);
+            let outcome = self.prepare_into(&mut activations, source, 0..rows, norm, needs);
             self.local.activations = activations;
             return outcome;
         }
-        let own: Vec<usize> =
-            rows.iter().copied().skip(self.member.thread).step_by(self.member.threads).collect();
         let mut activations = write(&self.layers.prepared[self.member.thread])?;
-        self.prepare_into(&mut activations, source, &own, norm, needs)?;
+        let own = (self.member.thread..rows).step_by(self.member.threads);
+        self.prepare_into(&mut activations, source, own, norm, needs)?;
         drop(activations);
         self.member.meet()
     }
@@ -207,7 +217,7 @@ impl Pass<'_> {
         &mut self,
         activations: &mut Activations,
         source: &Strips,
-        rows: &[usize],
+        rows: impl ExactSizeIterator<Item = usize>,
         norm: Option<&[f32]>,
         needs: Needs,
     ) -> Result<(), Lost> {
@@ -217,7 +227,7 @@ impl Pass<'_> {
         let Local { row: values, normalized, .. } = &mut *self.local;
         values.resize(width, 0.0);
         normalized.resize(width, 0.0);
-        for (index, &row) in rows.iter().enumerate() {
+        for (index, row) in rows.enumerate() {
             source.gather(row, 0, values)?;
             let Some(weight) = norm else {
                 kernels.run(activations.prepare(index, values));

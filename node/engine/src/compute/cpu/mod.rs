@@ -108,17 +108,15 @@ impl CpuModel {
 
     fn collect(&self, rows: usize, output: &mut Output) -> Result<(), Lost> {
         let program = self.team.program();
-        let step = strips::read(&program.step)?;
-        output.hidden.clear();
-        output.logits.clear();
-        if program.weights.head.is_none() {
-            output.hidden.resize(rows * self.shape.width, 0.0);
-            for (row, out) in output.hidden.chunks_exact_mut(self.shape.width).enumerate() {
-                program.residual.gather(row, 0, out)?;
-            }
-            return Ok(());
+        let has_head = program.weights.head.is_some();
+        let logit_rows = strips::read(&program.step)?.logit_rows.len();
+        let (hidden, logits) = if has_head { (0, logit_rows) } else { (rows, 0) };
+        // What was there is written over, not cleared first: a row of logits is hundreds of kilobytes.
+        output.hidden.resize(hidden * self.shape.width, 0.0);
+        output.logits.resize(logits * self.shape.vocabulary, 0.0);
+        for (row, out) in output.hidden.chunks_exact_mut(self.shape.width).enumerate() {
+            program.residual.gather(row, 0, out)?;
         }
-        output.logits.resize(step.logit_rows.len() * self.shape.vocabulary, 0.0);
         for (row, out) in output.logits.chunks_exact_mut(self.shape.vocabulary).enumerate() {
             program.logits.gather(row, 0, out)?;
         }

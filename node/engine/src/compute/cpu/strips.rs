@@ -88,6 +88,14 @@ impl OwnStrip<'_> {
         &mut self.0.values
     }
 
+    /// Moves the rows in `kept`, which ascend, to the front.
+    pub(super) fn keep(&mut self, kept: &[usize]) {
+        let length = self.0.columns.len();
+        for (to, &from) in kept.iter().enumerate() {
+            self.0.values.copy_within(from * length..(from + 1) * length, to * length);
+        }
+    }
+
     /// This strip's part of one row.
     pub(super) fn row(&mut self, row: usize) -> &mut [f32] {
         let length = self.0.columns.len();
@@ -114,6 +122,15 @@ mod tests {
         let mut out = [0.0; 7];
         strips.gather(1, 2, &mut out).unwrap();
         assert_eq!(out, [102.0, 103.0, 104.0, 105.0, 106.0, 107.0, 108.0]);
+    }
+
+    #[test]
+    fn the_rows_that_are_kept_move_to_the_front() {
+        let strips = Strips::new(1, 2, 1);
+        let mut own = strips.own(0, 4).unwrap();
+        own.values().copy_from_slice(&[0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5]);
+        own.keep(&[1, 3]);
+        assert_eq!(own.values()[..4], [1.0, 1.5, 3.0, 3.5]);
     }
 
     #[test]
