@@ -18,6 +18,8 @@ VENV   := $(TOOLS)/venv
 PYTHON := $(VENV)/bin/python
 PINNED := tests/scripts/requirements.txt
 
+BENCH := $(CARGO_TARGET_DIR)/bench
+
 DENY_VERSION := 0.20.2
 DENY_ROOT    := $(TOOLS)/cargo-deny-$(DENY_VERSION)
 DENY         := $(DENY_ROOT)/bin/cargo-deny
@@ -27,10 +29,11 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up install release build model tools test bench-engine fmt lint docs audit audit-tool clean
+.PHONY: help up install release build model tools test verify-engine verify-saturation verify-idle verify-chaos \
+        chaos bench-engine fmt lint docs audit audit-tool clean
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: release ## Build, then run a local cluster in the foreground; Ctrl-C ends it
 	@echo "The binary is $(RELEASE); make install puts it on the PATH."
@@ -63,8 +66,39 @@ test: export HELIXFLOW_TEST_PYTHON := $(PYTHON)
 test: build model tools ## Install what the tests need and run them all
 	cargo test --workspace --locked --no-fail-fast
 
-bench-engine: release model tools ## Measure the engine beside llama.cpp; the table also goes to target/bench/engine.json
-	HELIXFLOW_BENCH_PYTHON=$(PYTHON) $(RELEASE) bench engine --model $(MODEL) $(ARGS)
+ENGINE_TESTS := engine_agrees_with_a_plain_reference engine_keeps_the_quality_of_f32 engine_is_exact \
+                engine_reads_every_tensor_type
+
+verify-engine: export HELIXFLOW_FULL_COUNTS := 1
+verify-engine: export HELIXFLOW_TEST_MODEL := $(MODEL)
+verify-engine: export HELIXFLOW_TEST_PYTHON := $(PYTHON)
+verify-engine: model tools ## Hold the engine to its references on whole texts, and to itself over every split of layers
+	cargo test --workspace --locked --no-fail-fast $(ENGINE_TESTS:%=--test %) -- --nocapture
+
+# The optimised binary, under tests that need no optimisation themselves.
+verify-saturation verify-idle: export HELIXFLOW_WINDOW_SECONDS := 60
+verify-saturation verify-idle: export HELIXFLOW_TEST_BINARY := $(RELEASE)
+verify-saturation verify-idle: export HELIXFLOW_TEST_MODEL := $(MODEL)
+
+verify-saturation: release model ## Saturate gateways and engines for a minute: no election, no node judged lost
+	cargo test --workspace --locked --test a_saturated_cluster_holds_no_election -- --nocapture
+
+verify-idle: release model ## Leave a cluster alone for a minute: no process uses 1 % of a core
+	cargo test --workspace --locked --test an_idle_cluster_uses_no_cpu -- --nocapture
+
+CHAOS := $(CARGO_TARGET_DIR)/chaos
+
+chaos: release model ## Kill each process of a local cluster in turn while requests run; ARGS="--rounds 3" for more
+	rm -rf $(CHAOS)
+	$(RELEASE) chaos kill-each --start --data-dir $(CHAOS) --model $(MODEL) $(ARGS)
+
+verify-chaos: ARGS := --rounds 10 --clients 6
+verify-chaos: chaos ## The same for ten rounds, sixty kills
+
+bench-engine: model tools ## Measure the engine beside llama.cpp; the table also goes to target/bench/engine.json
+	cargo build --release --locked --package helixflow-engine --examples
+	$(PYTHON) tests/scripts/bench_engine.py $(MODEL) --programs $(CARGO_TARGET_DIR)/release/examples \
+	    --work $(BENCH)/work --output $(BENCH)/engine.json $(ARGS)
 
 fmt: ## Format every source file
 	cargo fmt --all

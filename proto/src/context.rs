@@ -5,6 +5,7 @@
 
 mod layer;
 mod metadata;
+mod span;
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 
 pub use layer::{ContextLayer, ContextService, Trust};
 pub use metadata::{BadContext, attach, read};
+pub use span::InSpan;
 
 /// The longest deadline that a call may ask for; longer ones are cut to it.
 pub const MAX_DEADLINE: Duration = Duration::from_secs(60 * 60);

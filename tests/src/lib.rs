@@ -8,10 +8,23 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+pub mod agreement;
+pub mod answers;
 pub mod cluster;
+pub mod default_model;
+pub mod http;
+pub mod llamacpp;
+pub mod pipeline;
+pub mod program;
+pub mod reference;
+pub mod rows;
 pub mod rust_file;
+pub mod scrape;
+pub mod synthetic;
+pub mod teacher_forced;
 pub mod tidy;
 pub mod tree;
+pub mod usage;
 
 /// The default model's file, relative to the workspace, where `make model` puts it.
 const MODEL: &str = "target/models/smollm2-135m-instruct.gguf";
@@ -45,18 +58,34 @@ pub fn python() -> Result<PathBuf> {
     existing(path).context("some tests compare with Python packages: install them with `make tools`")
 }
 
-/// The binary `helixflow` of the same build as the running test: it lies beside the folder of the test's own
-/// executable, `target/<profile>/deps`.
+/// The binary `helixflow`: `HELIXFLOW_TEST_BINARY`, which `make verify-…` sets to the optimised one, or that of the same
+/// build as the running test, beside the folder of the test's own executable, `target/<profile>/deps`.
 ///
 /// # Errors
 /// When it has not been built.
 pub fn binary() -> Result<PathBuf> {
+    if let Some(set) = std::env::var_os("HELIXFLOW_TEST_BINARY") {
+        return existing(PathBuf::from(set)).context("HELIXFLOW_TEST_BINARY names the binary to test");
+    }
     let test = std::env::current_exe().context("the running test's own path")?;
     let Some(profile) = test.parent().and_then(Path::parent) else {
         bail!("{} does not lie in target/<profile>/deps: run the tests with cargo", test.display());
     };
     existing(profile.join("helixflow"))
         .context("the tests start the product's own binary: build it with `make build`")
+}
+
+/// Whether a binary was built with optimisation, by the folder that cargo puts it into.
+#[must_use]
+pub fn is_optimised(binary: &Path) -> bool {
+    binary.parent().is_some_and(|profile| profile.ends_with("release"))
+}
+
+/// Whether the full counts are wanted (`make verify-…` sets `HELIXFLOW_FULL_COUNTS=1`) and not the small samples of
+/// `make test`.
+#[must_use]
+pub fn full_counts() -> bool {
+    std::env::var_os("HELIXFLOW_FULL_COUNTS").is_some_and(|value| value == "1")
 }
 
 /// The value of an environment variable, or else a path inside the workspace.

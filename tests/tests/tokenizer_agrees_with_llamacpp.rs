@@ -7,10 +7,10 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use helixflow_engine::gguf::{GgufFile, Metadata};
 use helixflow_model::TokenId;
-use helixflow_tests::{model_file, workspace_root};
-use helixflow_text::{ChatTemplate, EncodeOptions, Message, RenderTime, TokenType, Tokenizer, Vocabulary};
+use helixflow_tests::default_model::vocabulary;
+use helixflow_tests::workspace_root;
+use helixflow_text::{ChatTemplate, EncodeOptions, Message, RenderTime, Tokenizer};
 use serde::Deserialize;
 
 /// Ids as llama.cpp gives them, in the order of the strings.
@@ -42,34 +42,8 @@ fn text_of(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
 }
 
-fn vocabulary(metadata: Metadata<'_>) -> Result<Vocabulary> {
-    let key = |name: &str| format!("tokenizer.ggml.{name}");
-    let texts = |name: &str| -> Result<Vec<String>> {
-        metadata.strings(&key(name))?.map(|text| Ok(String::from_utf8(text.to_vec())?)).collect()
-    };
-    let id = |name: &str| -> Option<TokenId> {
-        metadata.unsigned(&key(name)).ok().and_then(|id| u32::try_from(id).ok()).map(TokenId)
-    };
-    let types = metadata.signed_integers(&key("token_type"))?;
-    Ok(Vocabulary {
-        model: metadata.string(&key("model"))?.to_owned(),
-        pre: metadata.string(&key("pre"))?.to_owned(),
-        tokens: texts("tokens")?,
-        token_types: types.map(|kind| TokenType::from_gguf(kind.into())).collect::<Result<_, _>>()?,
-        merges: texts("merges")?,
-        bos: id("bos_token_id"),
-        eos: id("eos_token_id"),
-        unk: id("unknown_token_id"),
-        add_bos: metadata.boolean(&key("add_bos_token")).ok(),
-        add_space_prefix: metadata.boolean(&key("add_space_prefix")).ok(),
-        chat_template: Some(metadata.string("tokenizer.chat_template")?.to_owned()),
-        ..Vocabulary::default()
-    })
-}
-
 fn default_model() -> Result<(Tokenizer, String)> {
-    let file = GgufFile::open(&model_file()?)?;
-    let vocabulary = vocabulary(file.metadata())?;
+    let vocabulary = vocabulary(helixflow_tests::default_model::open()?.metadata())?;
     let tokenizer = Tokenizer::new(&vocabulary)?;
     Ok((tokenizer, vocabulary.chat_template.unwrap_or_default()))
 }

@@ -59,14 +59,13 @@ impl<R: AsyncRuntime> Consensus for Group<R> {
     }
 
     async fn ended(&self) -> String {
-        let mut metrics = self.raft().metrics();
-        loop {
-            if let Err(fatal) = &metrics.borrow_watched().running_state {
-                return fatal.to_string();
-            }
-            if metrics.changed().await.is_err() {
-                return "its core has ended".to_owned();
-            }
+        // The metrics as a whole are sent with every tick, and would wake the waiting thread as often. This part of
+        // them changes with the group only, and ends with the core likewise.
+        let mut standing = self.raft().server_metrics();
+        while standing.changed().await.is_ok() {}
+        match &self.raft().metrics().borrow_watched().running_state {
+            Err(fatal) => fatal.to_string(),
+            Ok(()) => "its core has ended".to_owned(),
         }
     }
 

@@ -8,11 +8,10 @@ use helixflow_model::{RequestId, TenantId};
 use http::{Request, Response};
 use opentelemetry::propagation::Extractor;
 use tower::{Layer, Service};
-use tracing::Instrument;
-use tracing::instrument::Instrumented;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::metadata::read;
+use super::span::InSpan;
 
 /// Whose metadata is believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,9 +61,9 @@ where
     S: Service<Request<B>, Response = Response<R>>,
     R: Default,
 {
-    type Response = Response<R>;
+    type Response = Response<InSpan<R>>;
     type Error = S::Error;
-    type Future = Either<Ready<Result<Response<R>, S::Error>>, Instrumented<S::Future>>;
+    type Future = Either<Ready<Result<Self::Response, S::Error>>, InSpan<S::Future>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -93,7 +92,7 @@ where
         let _ = span.set_parent(parent);
         request.extensions_mut().insert(context);
         let reply = span.in_scope(|| self.inner.call(request));
-        Either::Right(reply.instrument(span))
+        Either::Right(InSpan::new(reply, span))
     }
 }
 

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use helixflow_model::{InvalidName, Region, RequestId, TenantId};
 use http::HeaderMap;
+use opentelemetry::propagation::Injector;
 use tokio::time::Instant;
-use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
+use tonic::metadata::{Ascii, MetadataKey, MetadataMap, MetadataValue};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::{CallContext, MAX_DEADLINE, Priority};
 
@@ -79,8 +81,28 @@ pub fn attach(context: &CallContext, metadata: &mut MetadataMap) {
     if let Some(traceparent) = &context.traceparent {
         put(metadata, TRACEPARENT, traceparent);
     }
+    put_span(metadata);
     if let Some(remaining) = context.remaining() {
         put(metadata, TIMEOUT, &format!("{}m", remaining.as_millis().min(99_999_999)));
+    }
+}
+
+/// Names the current span as the parent of what the other end does. Where this process makes no traces, there is none,
+/// and the caller's own trace context goes on as it came.
+fn put_span(metadata: &mut MetadataMap) {
+    let span = tracing::Span::current().context();
+    opentelemetry::global::get_text_map_propagator(|propagator| {
+        propagator.inject_context(&span, &mut Carrier(metadata));
+    });
+}
+
+struct Carrier<'a>(&'a mut MetadataMap);
+
+impl Injector for Carrier<'_> {
+    fn set(&mut self, key: &str, value: String) {
+        if let (Ok(key), Ok(value)) = (key.parse::<MetadataKey<Ascii>>(), value.parse()) {
+            self.0.insert(key, value);
+        }
     }
 }
 
@@ -150,6 +172,11 @@ fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, BadContext> {
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry::trace::{TraceContextExt, TracerProvider};
+    use opentelemetry_sdk::propagation::TraceContextPropagator;
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+    use tracing_subscriber::layer::SubscriberExt;
+
     use super::*;
 
     fn fresh() -> RequestId {
@@ -174,6 +201,23 @@ mod tests {
         assert_eq!(got.deadline, sent.deadline);
         assert_eq!(got.residency, sent.residency);
         assert_eq!(got.traceparent, sent.traceparent);
+    }
+
+    #[test]
+    fn the_current_span_becomes_the_parent_of_the_next_hop() {
+        opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+        let tracer = SdkTracerProvider::builder().build().tracer("test");
+        let traced = tracing_subscriber::registry().with(tracing_opentelemetry::layer().with_tracer(tracer));
+        let mut sent = CallContext::new(fresh());
+        sent.traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
+        let mut metadata = MetadataMap::new();
+        let ours = tracing::subscriber::with_default(traced, || {
+            let span = tracing::info_span!("call");
+            span.in_scope(|| attach(&sent, &mut metadata));
+            span.context().span().span_context().clone()
+        });
+        let expected = format!("00-{}-{}-01", ours.trace_id(), ours.span_id());
+        assert_eq!(metadata.get(TRACEPARENT).and_then(|value| value.to_str().ok()), Some(expected.as_str()));
     }
 
     #[test]
