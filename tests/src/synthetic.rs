@@ -62,8 +62,9 @@ impl Synthetic {
         }
         if self.turning == Turning::Factors {
             let pairs = HEAD_SIZE / 2;
-            let factors = (0..pairs).map(|pair| 8.0_f32.powf(pair as f32 / (pairs - 1) as f32));
-            weights.floats("rope_freqs", factors.collect());
+            let factor = |pair: usize| 8.0_f32.powf(pair as f32 / (pairs - 1) as f32);
+            let factors: Vec<f32> = (0..pairs).map(factor).collect();
+            weights.floats("rope_freqs", &factors);
         }
         weights.writer.to_bytes()
     }
