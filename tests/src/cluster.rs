@@ -111,6 +111,8 @@ impl LocalCluster {
     /// # Errors
     /// When it does not come up; the error holds what `up` printed.
     pub fn start_in(data_dir: TempDir, options: &[&str], variables: &[(&str, &str)]) -> Result<Self> {
+        // A crash leaves the record of processes that are gone, which must not be taken for a cluster that is ready.
+        let _ = std::fs::remove_file(data_dir.path().join("cluster.json"));
         let output = std::fs::File::create(data_dir.path().join("up.log")).context("a log for `up`")?;
         let mut up = Command::new(binary()?)
             .args(["up", "--no-example", "--data-dir"])
