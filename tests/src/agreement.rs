@@ -40,7 +40,12 @@ pub fn largest_difference(a: &Rows, b: &Rows) -> f32 {
     assert_eq!(a.values().len(), b.values().len(), "different numbers of logits");
     let differences = a.values().iter().zip(b.values()).map(|(a, b)| (a - b).abs());
     // Unlike `f32::max`, this keeps a NaN.
-    differences.fold(0.0, |largest, difference| if difference <= largest { largest } else { difference })
+    differences.fold(
+        0.0_f32,
+        |largest, difference| {
+            if largest.is_nan() || difference <= largest { largest } else { difference }
+        },
+    )
 }
 
 /// The root mean square of the differences, in proportion to that of `b` itself.

@@ -29,10 +29,10 @@ fn node(text: &str) -> Result<NodeConfig> {
 
 /// Reads a file as the product does.
 fn load(name: &str, text: &str) -> Result<()> {
-    match name {
-        "coordinator.toml" => coordinator(text).map(drop),
-        "node.toml" => node(text).map(drop),
-        "models.toml" => Ok(Catalogue::parse(text).map(drop)?),
+    match format!("cluster-configs/{name}").as_str() {
+        "cluster-configs/coordinator.toml" => coordinator(text).map(drop),
+        "cluster-configs/node.toml" => node(text).map(drop),
+        "cluster-configs/models.toml" => Ok(Catalogue::parse(text).map(drop)?),
         _ => bail!("nothing loads {name}: give it a loader in this test, or remove it"),
     }
 }
