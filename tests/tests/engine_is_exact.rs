@@ -3,6 +3,7 @@
 //! on the split of layers, or on the instructions of the kernels.
 //!
 //! `make verify-engine` takes every split in two and runs the scalar kernels on every request.
+#![expect(clippy::print_stdout, reason = "a test reports what it compared")]
 
 use anyhow::{Context, Result};
 use helixflow_engine::compute::cpu::CpuOptions;

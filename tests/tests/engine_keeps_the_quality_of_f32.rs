@@ -3,6 +3,11 @@
 //!
 //! Every position at which the engine predicts another token than f32 is printed with f32's margin: misses stand where
 //! two tokens are nearly equal. `make verify-engine` takes the texts in full.
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test reports its figures, and stops at what fails"
+)]
 
 use anyhow::Result;
 use helixflow_engine::compute::cpu::CpuOptions;

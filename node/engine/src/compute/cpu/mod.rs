@@ -5,8 +5,8 @@
 //! forward          check the batch → copy it into a step → every thread runs `layers` → collect the result
 //! ```
 //!
-//! The threads share rows through [`strips`], meet at a [`barrier`], and never share a row they write. All arithmetic
-//! is in [`crate::kernels`]; this folder decides who computes what, which changes no bit of the result.
+//! The threads share rows through `strips`, meet at a `barrier`, and never share a row they write. All arithmetic
+//! is in `kernels`; this folder decides who computes what, which changes no bit of the result.
 
 mod attention;
 mod barrier;
