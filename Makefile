@@ -82,6 +82,7 @@ verify-saturation verify-idle: export HELIXFLOW_TEST_MODEL := $(MODEL)
 
 verify-saturation: release model ## Saturate gateways and engines for a minute: no election, no node judged lost
 	cargo test --workspace --locked --test a_saturated_cluster_holds_no_election -- --nocapture
+	cargo test --locked --package helixflow-coordinator --test processes -- --ignored --nocapture
 
 verify-idle: release model ## Leave a cluster alone for a minute: no process uses 1 % of a core
 	cargo test --workspace --locked --test an_idle_cluster_uses_no_cpu -- --nocapture

@@ -10,15 +10,15 @@ use helixflow_env::Disk;
 use helixflow_model::{ClusterId, CoordinatorId, Region};
 use serde::Deserialize;
 
-/// A leader sends heartbeats this often by default.
-const HEARTBEAT_MS: u64 = 60;
+/// A leader rests so long between heartbeats by default.
+const HEARTBEAT_MS: u64 = 80;
 /// The shortest election timeout by default. A silent leader is replaced after the longest timeout plus one between the
-/// two: 500 to 600 ms, long enough for a machine whose cores are all busy.
+/// two, and a rest: 500 to 700 ms, long enough for a machine whose cores are all busy.
 const ELECTION_MIN_MS: u64 = 200;
 /// The longest election timeout by default, and the leader's lease.
 const ELECTION_MAX_MS: u64 = 300;
-/// Heartbeats that fit into the shortest election timeout, at least: one may be late or lost.
-const HEARTBEATS_PER_ELECTION: u32 = 3;
+/// Heartbeats that fit into the leader's lease, at least: one may be late or lost.
+const HEARTBEATS_PER_LEASE: u32 = 3;
 /// A node that did not report for so long is judged lost, by default: long enough for a busy machine.
 const NODE_LEASE_MS: u64 = 10_000;
 /// Nodes report up to four times a second; fewer than these missed reports judge nobody.
@@ -45,9 +45,16 @@ pub struct CoordinatorConfig {
     /// Heartbeats, elections and leases.
     #[serde(default)]
     pub timings: Timings,
+    /// Whether gRPC server reflection tells clients what is served; it does, unless said otherwise.
+    #[serde(default = "yes")]
+    pub reflection: bool,
     /// Where spans go, `http://host:port` of an OTLP collector; nowhere without it.
     #[serde(default)]
     pub otlp_endpoint: Option<String>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// A port that others must find.
@@ -73,7 +80,7 @@ pub struct HttpPort {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default, from = "TimingsInFile")]
 pub struct Timings {
-    /// A leader sends heartbeats this often.
+    /// A leader rests so long between heartbeats, and up to half as long again.
     pub heartbeat: Duration,
     /// The shortest election timeout.
     pub election_min: Duration,
@@ -214,15 +221,19 @@ impl Timings {
         if heartbeat.is_zero() {
             return value("timings.heartbeat_ms", "0 would keep every core busy: give at least 1".to_owned());
         }
-        if election_min < heartbeat * HEARTBEATS_PER_ELECTION {
-            let least = heartbeat * HEARTBEATS_PER_ELECTION;
-            let problem = format!(
-                "{election_min:?} is under {least:?}, three heartbeats: raise it, or lower heartbeat_ms"
-            );
+        if election_min <= heartbeat {
+            let problem = format!("{election_min:?} must be above heartbeat_ms, {heartbeat:?}");
             return value("timings.election_min_ms", problem);
         }
         if election_max <= election_min {
             let problem = format!("{election_max:?} must be above election_min_ms, {election_min:?}");
+            return value("timings.election_max_ms", problem);
+        }
+        if election_max < heartbeat * HEARTBEATS_PER_LEASE {
+            let least = heartbeat * HEARTBEATS_PER_LEASE;
+            let problem = format!(
+                "{election_max:?} is under {least:?}, three heartbeats: raise it, or lower heartbeat_ms"
+            );
             return value("timings.election_max_ms", problem);
         }
         let least = SHORTEST_NODE_LEASE.max(election_max * 4);
@@ -277,7 +288,8 @@ mod tests {
             ("id = 1", "id = 0", "id"),
             ("id = 1", "id = 1\ncolour = 3", "colour"),
             ("heartbeat_ms = 50", "heartbeat_ms = 0", "timings.heartbeat_ms"),
-            ("heartbeat_ms = 50", "heartbeat_ms = 90", "timings.election_min_ms"),
+            ("heartbeat_ms = 50", "heartbeat_ms = 200", "timings.election_min_ms"),
+            ("heartbeat_ms = 50", "heartbeat_ms = 101", "timings.election_max_ms"),
             ("heartbeat_ms = 50", "election_max_ms = 150", "timings.election_max_ms"),
             ("heartbeat_ms = 50", "node_lease_ms = 1000", "timings.node_lease_ms"),
             ("heartbeat_ms = 50", "hartbeat_ms = 50", "hartbeat_ms"),

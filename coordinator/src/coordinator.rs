@@ -1,6 +1,6 @@
 //! One coordinator: its ports, its runtimes, its tasks, from start to end.
 //!
-//! Raft, its network and its port live on a runtime of their own; the log's writer blocks on another. Everything else
+//! Raft, its network and its port live on a thread of their own; the log's writer blocks on others. Everything else
 //! (clients, nodes, reports, the reconcile loop) shares the caller's.
 
 use std::future::Future;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use helixflow_env::Env;
 use helixflow_env::disk::Lock;
 use helixflow_env::net::Listener;
+use helixflow_env::runtime::Dedicated;
 use helixflow_model::RequestId;
 use helixflow_policy::failover::LeaseTerms;
 use helixflow_proto::context::{ContextLayer, Trust};
@@ -17,7 +18,6 @@ use helixflow_proto::hello::{Hello, HelloLayer};
 use helixflow_proto::v1::cluster_service_server::ClusterServiceServer;
 use helixflow_proto::v1::telemetry_service_server::TelemetryServiceServer;
 use metrics_exporter_prometheus::PrometheusHandle;
-use openraft_rt_tokio::TokioRuntime;
 use tokio::runtime::Handle as Runtime;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -27,16 +27,13 @@ use tonic::transport::Server;
 use tower::util::MapResponseLayer;
 
 use crate::config::CoordinatorConfig;
-use crate::dedicated::Dedicated;
 use crate::error::CoordinatorError;
 use crate::gateway::{self, Gateway};
 use crate::ports::{Addresses, Ports};
-use crate::raft::{Handle, Setup};
+use crate::raft::{Handle, RestingRuntime, Setup};
 use crate::telemetry::{MAX_REPORT_BYTES, Telemetry};
 use crate::{cluster, http, raft, reconcile, telemetry};
 
-/// Threads of Raft's runtime: its core keeps one busy, its network and the forwarded writes the other.
-const RAFT_THREADS: usize = 2;
 /// Threads that block on the disk: the log's writer, and a snapshot beside it.
 const DISK_THREADS: usize = 2;
 /// A silent client is asked for a sign of life this often, and given as long to answer: the streams of a machine that
@@ -74,11 +71,9 @@ impl Coordinator {
     ) -> Result<Self, CoordinatorError> {
         config.check()?;
         let lock = claim(&config, &env)?;
-        let threads = |name, count| {
-            Dedicated::start(name, count).map_err(|source| CoordinatorError::Threads { name, source })
-        };
-        let (raft_runtime, disk_runtime) =
-            (threads("raft", RAFT_THREADS)?, threads("raft-disk", DISK_THREADS)?);
+        let threads = |name| move |source| CoordinatorError::Threads { name, source };
+        let raft_runtime = Dedicated::single("raft").map_err(threads("raft"))?;
+        let disk_runtime = Dedicated::several("raft-disk", DISK_THREADS).map_err(threads("raft-disk"))?;
         let Ports { grpc, raft: raft_port, http, addresses } =
             Ports::bind(&config, &env, raft_runtime.handle()).await?;
         let setup = Setup {
@@ -156,7 +151,11 @@ fn claim(config: &CoordinatorConfig, env: &Env) -> Result<Lock, CoordinatorError
 }
 
 async fn start_raft(setup: Setup, runtime: &Runtime) -> Result<(Handle, Routes), CoordinatorError> {
-    let started = runtime.spawn(raft::start::<TokioRuntime>(setup)).await;
+    let started = runtime.spawn(async {
+        RestingRuntime::rest(setup.timings.heartbeat, Arc::clone(&setup.env.random));
+        raft::start::<RestingRuntime>(setup).await
+    });
+    let started = started.await;
     let died = |source| CoordinatorError::Server { name: "Raft", source: Box::new(source) };
     Ok(started.map_err(died)??)
 }
@@ -227,6 +226,7 @@ impl Starting {
             env: self.env.clone(),
             hello: Hello::new(self.config.cluster.clone()),
             region: self.config.region.clone(),
+            reflection: self.config.reflection,
             state: self.raft.state(),
             reports: telemetry.watch(),
             stop: self.stop.clone(),

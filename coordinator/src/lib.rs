@@ -6,7 +6,6 @@
 mod cluster;
 pub mod config;
 mod coordinator;
-mod dedicated;
 mod error;
 mod gateway;
 mod http;

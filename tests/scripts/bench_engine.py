@@ -1,6 +1,7 @@
 """Measures the engine beside llama.cpp: prints a table, writes it as JSON, and fails when a bar is missed.
 
-    python bench_engine.py MODEL.gguf [--rounds N] [--threads 1,2] --programs FOLDER --work FOLDER --output FILE.json
+    python bench_engine.py MODEL.gguf [--rounds N] [--threads 1,2] [--kernels avx2] --programs FOLDER --work FOLDER
+        --output FILE.json
 
 Both run the same work on the same file with the same number of threads, alternately, in one run: in each round every
 row is measured on one side and at once on the other, and the sides take turns at being first. Models stay loaded, a
@@ -96,7 +97,7 @@ def works_for(threads):
 
 def measure(model, suffix, threads, options):
     """All rows of one file at one number of threads."""
-    ours = Side([os.path.join(options.programs, "engine_bench"), model, str(threads)])
+    ours = Side([os.path.join(options.programs, "engine_bench"), model, str(threads), *options.kernels])
     theirs = Side([sys.executable, os.path.join(SCRIPTS, "llamacpp_bench.py"), model, str(threads)])
     limits = limits_of(options.work, threads, ours.about["bytes"])
     rows = []
@@ -170,6 +171,7 @@ def parse():
     parser.add_argument("model")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=lambda text: [int(count) for count in text.split(",")], default=[1, 2])
+    parser.add_argument("--kernels", nargs=1, default=[], help="ours, in place of the best this machine can run")
     parser.add_argument("--programs", required=True)
     parser.add_argument("--work", required=True)
     parser.add_argument("--output", required=True)

@@ -115,6 +115,7 @@ impl<R: Replica> Services<R> {
             readings: self.readings.subscribe(),
             roster: self.roster.clone(),
             reports: self.reports.clone(),
+            reported: None,
         };
         let (actor, _) = Telemetry::spawn_linked(None, Telemetry::new(), state, myself.get_cell()).await?;
         self.running.telemetry = Some(actor.clone());

@@ -28,7 +28,7 @@ pub(super) fn explain(library: &Status) -> Option<Status> {
             Some(invalid("", format!("the request is too large: {problem}; send a shorter prompt")))
         }
         Code::Unimplemented if library.message().is_empty() => {
-            let message = "this method is not served here: server reflection lists what is";
+            let message = "this method is not served here: server reflection, where it is on, lists what is";
             Some(status(Reason::NotServed, message))
         }
         _ => None,

@@ -62,6 +62,8 @@ pub(crate) struct Inputs {
     pub(crate) region: Region,
     /// The replicated state.
     pub(crate) state: watch::Receiver<Arc<ClusterState>>,
+    /// Whether reflection is served.
+    pub(crate) reflection: bool,
     /// What nodes report.
     pub(crate) reports: watch::Receiver<Arc<Reports>>,
     /// When the process ends.
@@ -80,7 +82,7 @@ impl Gateway {
         Self { snapshot: Arc::default(), health: watch::channel(statuses(false, false)).0, inputs }
     }
 
-    /// Adds the services to a server: native, Open Inference Protocol, health, reflection.
+    /// Adds the services to a server: native, Open Inference Protocol, health, and reflection unless it is off.
     pub(crate) fn add_to(&self, routes: Routes) -> Result<Routes, ReflectionError> {
         let Inputs { env, region, stop, .. } = &self.inputs;
         let snapshot = || Arc::clone(&self.snapshot);
@@ -91,7 +93,7 @@ impl Gateway {
             .add_service(InferenceServiceServer::new(native).max_decoding_message_size(MAX_REQUEST))
             .add_service(GrpcInferenceServiceServer::new(open).max_decoding_message_size(MAX_REQUEST))
             .add_service(HealthServer::new(HealthService::new(self.health.subscribe())));
-        reflection::add_to(routes)
+        if self.inputs.reflection { reflection::add_to(routes) } else { Ok(routes) }
     }
 
     /// Keeps snapshot and health current until the process ends; then says so to whoever watches.

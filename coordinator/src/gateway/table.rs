@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::telemetry::Reports;
 
-/// Changes within this time make one table: at a thousand nodes, each reporting twice a second, one per report would
+/// Changes within this time make one table: at a thousand nodes, each reporting four times a second, one per report would
 /// keep a core busy.
 const PAUSE: Duration = Duration::from_millis(20);
 /// Reports that do not change still age.

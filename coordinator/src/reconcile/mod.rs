@@ -30,9 +30,10 @@ pub(crate) async fn run(raft: Handle, reports: watch::Receiver<Arc<Reports>>, te
     let mut state = raft.state();
     let mut observer: Option<Observer> = None;
     loop {
-        // The sender lives as long as Raft: once it is gone, rounds come by time until the process ends.
-        let _ = timeout(ROUND, state.changed()).await;
-        sleep(SHORTEST_PAUSE).await;
+        // The sender lives as long as Raft: once it is gone, rounds follow on each other after the pause.
+        if timeout(ROUND, state.changed()).await.is_ok() {
+            sleep(SHORTEST_PAUSE).await;
+        }
         let now = Instant::now();
         let known = Arc::clone(&state.borrow_and_update());
         let standing = raft.standing();

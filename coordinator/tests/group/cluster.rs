@@ -86,6 +86,7 @@ impl Cluster {
             raft: port(known.map(|k| &k.raft)),
             http: HttpPort { listen: ([127, 0, 0, 1], 0).into() },
             timings: timings(),
+            reflection: true,
             otlp_endpoint: None,
         }
     }

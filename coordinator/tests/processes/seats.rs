@@ -62,11 +62,6 @@ impl Seat {
         self.child.wait().expect("its end");
     }
 
-    /// The process's id.
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     pub(crate) fn restart(&mut self) {
         self.child = spawn(&self.config);
     }

@@ -1,7 +1,7 @@
 //! The engine's side of `make bench-engine`: loads a model, then measures what it is told to, one line for one line.
 //!
 //! ```text
-//! engine_bench MODEL.gguf THREADS
+//! engine_bench MODEL.gguf THREADS [KERNELS]
 //! < decode | prefill | batch8        128 tokens one by one; a prompt of 128; 64 steps of eight sequences
 //! > {"tokens":128,"seconds":0.6}     the time in the layers, logits included; nothing is sampled
 //! ```
@@ -31,14 +31,16 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [model, threads] = arguments.as_slice() else {
-        return Err("usage: engine_bench MODEL THREADS".into());
+    let (model, threads, kernels) = match arguments.as_slice() {
+        [model, threads] => (model, threads, KernelSet::best()),
+        [model, threads, kernels] => (model, threads, kernels.parse()?),
+        _ => return Err("usage: engine_bench MODEL THREADS [KERNELS]".into()),
     };
     let file = GgufFile::open(Path::new(model))?;
-    let options = CpuOptions { threads: threads.parse()?, ..CpuOptions::default() };
+    let options = CpuOptions { threads: threads.parse()?, kernels, ..CpuOptions::default() };
     let layers = Hyperparameters::read(&file)?.all_layers();
     let mut bench = Bench::new(CpuModel::load(&file, layers, &options, &mut |_, _| {})?);
-    println!("{}", costs(&file));
+    println!("{}", costs(&file, kernels));
     for work in stdin().lock().lines() {
         let (tokens, time) = match work?.as_str() {
             "decode" => bench.decode()?,
@@ -52,7 +54,7 @@ fn main() -> Outcome<()> {
 }
 
 /// Bytes that one token alone makes the engine read, and multiplications in the layers and in the head.
-fn costs(file: &GgufFile) -> String {
+fn costs(file: &GgufFile, kernels: KernelSet) -> String {
     let own_head = file.find_tensor("output.weight").is_some();
     let (mut bytes, mut layers, mut head) = (0, 0, 0);
     for (name, info) in file.tensors() {
@@ -64,7 +66,6 @@ fn costs(file: &GgufFile) -> String {
         }
         bytes += info.range.len();
     }
-    let kernels = KernelSet::best();
     format!(
         "{{\"kernels\":\"{kernels}\",\"bytes\":{bytes},\"layer_products\":{layers},\"head_products\":{head}}}"
     )

@@ -22,6 +22,8 @@ use service::ShardGrpc;
 
 /// The largest message taken: a prompt of the longest text that is tokenized, and its framing.
 const MAX_MESSAGE: usize = 8 << 20;
+/// Calls under way on one connection, at most: all that one gateway carries.
+const MAX_CALLS: u32 = 10_000;
 /// A silent gateway is asked for a sign of life this often, so that the streams of one that is cut off are freed.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);
 /// How long the sign may take.
@@ -40,6 +42,7 @@ pub(crate) async fn serve(
     Server::builder()
         .http2_keepalive_interval(Some(KEEP_ALIVE_EVERY))
         .http2_keepalive_timeout(Some(KEEP_ALIVE_LIMIT))
+        .max_concurrent_streams(MAX_CALLS)
         .layer(HelloLayer::new(Hello::new(cluster)))
         .layer(ContextLayer::new(Trust::Members, move || RequestId::drawn(random.next_u64())))
         .add_service(service)

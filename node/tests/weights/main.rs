@@ -7,5 +7,4 @@ mod hub;
 mod hub_server;
 mod pip;
 mod sharing;
-mod true_model;
 mod world;

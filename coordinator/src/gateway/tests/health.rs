@@ -89,3 +89,13 @@ async fn reflection_lists_what_this_port_serves_in_both_versions() {
     let [Some(MessageResponse::ListServicesResponse(list))] = &replies[..] else { panic!("{replies:?}") };
     assert_eq!(list.service.iter().map(|service| service.name.clone()).collect::<BTreeSet<_>>(), served);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_setting_turns_reflection_off_and_leaves_the_rest() {
+    use v1::server_reflection_client::ServerReflectionClient;
+    let world = World::with([Act::Say(&["a"])], true, false).await;
+    let ask = futures::stream::iter([v1::ServerReflectionRequest::default()]);
+    let refused = ServerReflectionClient::new(world.channel.clone()).server_reflection_info(ask).await;
+    assert_eq!(refused.expect_err("a refusal").code(), Code::Unimplemented);
+    assert_eq!(check(&world, "liveness").await, Ok(ServingStatus::Serving));
+}

@@ -70,6 +70,11 @@ impl World {
 
     /// The same, before any node was heard; without `is_member` also before the state came.
     async fn before_reports(acts: impl IntoIterator<Item = Act>, is_member: bool) -> Self {
+        Self::with(acts, is_member, true).await
+    }
+
+    /// The same, with reflection on or off.
+    async fn with(acts: impl IntoIterator<Item = Act>, is_member: bool, reflection: bool) -> Self {
         let env = Env::simulated(7);
         let mut nodes = Vec::new();
         for act in acts {
@@ -81,6 +86,7 @@ impl World {
             env: env.clone(),
             hello: hello(),
             region: region(),
+            reflection,
             state: watch::channel(Arc::new(state)).1,
             reports: telemetry.watch(),
             stop: stop.clone(),

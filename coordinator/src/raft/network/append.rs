@@ -1,7 +1,7 @@
 //! Appends: one stream of requests and replies a peer, pipelined, with a deadline of progress.
 //!
 //! The next request goes out while the follower still syncs the last one. The stream may be idle as long as it likes;
-//! only a reply that is owed is waited for with a deadline. openraft opens a stream a heartbeat, on the same channel.
+//! only a reply that is owed is waited for with a deadline. Heartbeats go by [`super::heartbeat`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -66,8 +66,12 @@ pub(super) async fn once<R: AsyncRuntime>(
     let input = futures::stream::once(std::future::ready(request));
     let replies = open(peer, input, option, Arc::clone(&sent)).await?;
     let mut pipeline = Pipeline { replies, envelope: peer.envelope, sent, received: 0 };
-    let ended = || Status::unavailable("the coordinator closed the stream without an answer");
-    pipeline.next().await.unwrap_or_else(|| Err(ended()))
+    pipeline.next().await.unwrap_or_else(|| Err(closed()))
+}
+
+/// A stream that ended while a reply was owed.
+pub(super) fn closed() -> Status {
+    Status::unavailable("the coordinator closed the stream without an answer")
 }
 
 async fn open<S, R>(

@@ -1,10 +1,12 @@
 //! How openraft reaches the other coordinators: tonic, on a port of its own.
 //!
 //! A call that fails is `Unreachable`, never a grant and never retried without a pause. Entries go through [`append`],
-//! snapshots through [`transfer`]; everything else is one message and one reply, with a deadline.
+//! heartbeats through [`heartbeat`], snapshots through [`transfer`]; everything else is one message and one reply, with
+//! a deadline.
 
 mod append;
 mod frame;
+mod heartbeat;
 mod peers;
 mod transfer;
 
@@ -28,6 +30,7 @@ use tokio::time::timeout;
 use tonic::{Response, Status};
 
 use self::frame::Envelope;
+use self::heartbeat::Line;
 use super::codec::Record;
 use super::record::{AppendReply, TransferMessage, TransferReply, VoteMessage, VoteReply};
 use super::types::{LeaderId, Member, TypeConfig, Vote};
@@ -48,10 +51,14 @@ impl Network {
 }
 
 impl<R: AsyncRuntime> RaftNetworkFactory<TypeConfig<R>> for Network {
-    type Network = Peer;
+    type Network = Client;
 
-    async fn new_client(&mut self, target: CoordinatorId, member: &Member) -> Peer {
-        self.peers.peer(target, member)
+    async fn new_client(&mut self, target: CoordinatorId, member: &Member) -> Client {
+        Client { peer: self.peers.peer(target, member), heartbeats: None }
+    }
+
+    async fn new_heartbeat_client(&mut self, target: CoordinatorId, member: &Member) -> Client {
+        Client { peer: self.peers.peer(target, member), heartbeats: Some(Line::default()) }
     }
 }
 
@@ -59,6 +66,13 @@ impl<R: AsyncRuntime> RaftNetworkFactory<TypeConfig<R>> for Network {
 pub(crate) struct Peer {
     client: Result<PeerClient, Status>,
     envelope: Envelope,
+}
+
+/// What openraft reaches one other coordinator by.
+pub(crate) struct Client {
+    peer: Peer,
+    /// Where appends are heartbeats, the stream that they share.
+    heartbeats: Option<Line>,
 }
 
 /// What could not be sent, received or understood.
@@ -91,7 +105,7 @@ impl Peer {
     }
 }
 
-impl<R: AsyncRuntime> RaftNetworkV2<TypeConfig<R>> for Peer {
+impl<R: AsyncRuntime> RaftNetworkV2<TypeConfig<R>> for Client {
     type SnapshotData = Bytes;
 
     async fn append_entries(
@@ -100,7 +114,7 @@ impl<R: AsyncRuntime> RaftNetworkV2<TypeConfig<R>> for Peer {
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<TypeConfig<R>>, RPCError<TypeConfig<R>>> {
         let reply: AppendReply =
-            append::once(self, request, &option).await.map_err(|status| unreachable(&status))?;
+            append::once(&self.peer, request, &option).await.map_err(|status| unreachable(&status))?;
         Ok(StreamAppendResult::<TypeConfig<R>>::from(reply).into())
     }
 
@@ -108,7 +122,11 @@ impl<R: AsyncRuntime> RaftNetworkV2<TypeConfig<R>> for Peer {
     where
         S: Stream<Item = AppendEntriesRequest<TypeConfig<R>>> + OptionalSend + Unpin + 'static,
     {
-        Box::pin(append::stream(self, input, option))
+        let Self { peer, heartbeats } = self;
+        match heartbeats {
+            Some(line) => Box::pin(std::future::ready(Ok(heartbeat::stream(peer, line, input)))),
+            None => Box::pin(append::stream(peer, input, option)),
+        }
     }
 
     async fn vote(
@@ -117,7 +135,8 @@ impl<R: AsyncRuntime> RaftNetworkV2<TypeConfig<R>> for Peer {
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig<R>>, RPCError<TypeConfig<R>>> {
         let send = |mut client: PeerClient, frame| async move { client.vote(frame).await };
-        let reply = self.call::<VoteMessage, VoteReply, _>(&request.into(), option.soft_ttl(), send).await;
+        let reply =
+            self.peer.call::<VoteMessage, VoteReply, _>(&request.into(), option.soft_ttl(), send).await;
         Ok(reply.map_err(|status| unreachable(&status))?.into())
     }
 
@@ -127,7 +146,8 @@ impl<R: AsyncRuntime> RaftNetworkV2<TypeConfig<R>> for Peer {
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig<R>>, RPCError<TypeConfig<R>>> {
         let send = |mut client: PeerClient, frame| async move { client.pre_vote(frame).await };
-        let reply = self.call::<VoteMessage, VoteReply, _>(&request.into(), option.soft_ttl(), send).await;
+        let reply =
+            self.peer.call::<VoteMessage, VoteReply, _>(&request.into(), option.soft_ttl(), send).await;
         Ok(reply.map_err(|status| unreachable(&status))?.into())
     }
 
@@ -139,7 +159,7 @@ impl<R: AsyncRuntime> RaftNetworkV2<TypeConfig<R>> for Peer {
         _option: RPCOption,
     ) -> Result<SnapshotResponse<TypeConfig<R>>, StreamingError<TypeConfig<R>>> {
         tokio::select! {
-            sent = transfer::send(self, vote, snapshot.meta, snapshot.snapshot) => {
+            sent = transfer::send(&self.peer, vote, snapshot.meta, snapshot.snapshot) => {
                 let reply = sent.map_err(|status| unreachable(&status))?;
                 Ok(SnapshotResponse::new(reply.vote.into()))
             }
@@ -153,8 +173,10 @@ impl<R: AsyncRuntime> RaftNetworkV2<TypeConfig<R>> for Peer {
         option: RPCOption,
     ) -> Result<TransferLeaderResponse<TypeConfig<R>>, RPCError<TypeConfig<R>>> {
         let send = |mut client: PeerClient, frame| async move { client.transfer_leader(frame).await };
-        let reply =
-            self.call::<TransferMessage, TransferReply, _>(&request.into(), option.soft_ttl(), send).await;
+        let reply = self
+            .peer
+            .call::<TransferMessage, TransferReply, _>(&request.into(), option.soft_ttl(), send)
+            .await;
         Ok(reply.map_err(|status| unreachable(&status))?.into())
     }
 }

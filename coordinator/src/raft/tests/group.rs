@@ -17,10 +17,10 @@ use tokio::time::Instant;
 use tonic::transport::Server as Port;
 
 use crate::config::Timings;
-use crate::dedicated::Dedicated;
 use crate::raft::group::Group;
 use crate::raft::server::Server;
 use crate::raft::{Handle, Role, Setup, start_group};
+use helixflow_env::runtime::Dedicated;
 
 /// Nothing here takes so long, even on a machine whose cores are all busy.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -71,7 +71,7 @@ impl Three {
         let listener = self.bind(known.unwrap_or(any)).await;
         self.addresses.insert(CoordinatorId(id), listener.local_addr().to_string());
         let env = Env { disk: Env::real().disk, ..self.env.clone() };
-        let runtime = Dedicated::start("member", 1).expect("a thread");
+        let runtime = Dedicated::single("member").expect("a thread");
         let hello = Hello::new(cluster());
         let setup = Setup {
             id: CoordinatorId(id),
