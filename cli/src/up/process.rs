@@ -17,7 +17,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// The longest wait before a restart.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// A process that lived this long has recovered: its next restart waits as the first.
-const SETTLED: Duration = Duration::from_secs(30);
+const SETTLED: Duration = Duration::from_secs(10);
 /// How long a process may take to end after it was asked; then it is killed.
 const GRACE: Duration = Duration::from_secs(5);
 

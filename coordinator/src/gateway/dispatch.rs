@@ -3,19 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use helixflow_model::{Fence, ModelId, NodeId, Region, ReplicaId};
 use helixflow_policy::routing::{Candidate, PickContext, pick};
 use helixflow_proto::context::{CallContext, attach};
 use helixflow_proto::error::{Reason, status};
 use helixflow_proto::v1::shard_service_client::ShardServiceClient;
 use helixflow_proto::v1::{ShardGenerateRequest, ShardTokenizeRequest, TokenizeResponse};
+use tokio::sync::futures::Notified;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status};
 
 use super::channels::NodeChannel;
+use super::current::Current;
 use super::meter::Meter;
 use super::refusal::{Verdict, judge, lost, more_telling, told};
 use super::snapshot::{Snapshot, UnderWay};
@@ -31,12 +32,17 @@ const MAX_MESSAGE: usize = 8 << 20;
 pub(super) const MAX_REQUEST: usize = MAX_MESSAGE - (64 << 10);
 /// How long a node may take to begin: its queue answers at once, a very long prompt is tokenized in seconds.
 const BEGIN_WITHIN: Duration = Duration::from_secs(30);
+/// How long after its start a coordinator lets requests wait for the first reports: nodes that lost it come back within
+/// three seconds.
+const LISTENING: Duration = Duration::from_secs(5);
 /// Deadlines travel in whole milliseconds, so the nearer end of a hop may see them pass by so much earlier.
 const DEADLINE_GRAIN: Duration = Duration::from_millis(1);
 
 /// Sends requests to replicas.
 pub(super) struct Dispatch {
-    snapshot: Arc<ArcSwap<Snapshot>>,
+    current: Arc<Current>,
+    /// Until then a replica that was not heard of may just not have been heard yet.
+    listening_until: Instant,
     region: Region,
     random: Arc<dyn helixflow_env::Randomness>,
     streams: Arc<Semaphore>,
@@ -63,12 +69,13 @@ type Client = ShardServiceClient<NodeChannel>;
 impl Dispatch {
     /// Requests are refused from `stop` on.
     pub(super) fn new(
-        snapshot: Arc<ArcSwap<Snapshot>>,
+        current: Arc<Current>,
         region: Region,
         random: Arc<dyn helixflow_env::Randomness>,
         stop: CancellationToken,
     ) -> Self {
-        Self { snapshot, region, random, streams: Arc::new(Semaphore::new(MAX_STREAMS)), stop }
+        let (listening_until, streams) = (Instant::now() + LISTENING, Arc::new(Semaphore::new(MAX_STREAMS)));
+        Self { current, listening_until, region, random, streams, stop }
     }
 
     /// Starts a stream on some replica of the model.
@@ -78,7 +85,7 @@ impl Dispatch {
         request: ShardGenerateRequest,
         context: &CallContext,
     ) -> Result<Relay, Status> {
-        let mut meter = Meter::start(self.snapshot.load().label(&target.model), request.prompt.as_ref());
+        let mut meter = Meter::start(self.current.load().label(&target.model), request.prompt.as_ref());
         let started = self.start(target, &request, context).await;
         let (permit, taken) = started.inspect_err(|status| meter.end(Some(status)))?;
         let term = Term { deadline: context.deadline, stop: self.stop.clone() };
@@ -134,6 +141,13 @@ impl Dispatch {
         })
     }
 
+    /// Waits for the next snapshot; false once this coordinator has listened for long enough.
+    async fn hears(&self, replaced: Notified<'_>, context: &CallContext) -> bool {
+        let until = context.deadline.map_or(self.listening_until, |d| d.min(self.listening_until));
+        let next = self.stop.run_until_cancelled(timeout_at(until, replaced));
+        Instant::now() < until && matches!(next.await, Some(Ok(())))
+    }
+
     /// Calls one replica after the other until one takes the request.
     async fn on_some_replica<T, A: Future<Output = Result<T, Status>>>(
         &self,
@@ -144,13 +158,21 @@ impl Dispatch {
         let mut tried: Vec<ReplicaId> = Vec::new();
         let mut refusal: Option<Status> = None;
         loop {
-            let snapshot = self.snapshot.load_full();
+            let replaced = self.current.replaced();
+            let snapshot = self.current.load_full();
             let random = self.random.next_u64();
             let wish = PickContext { region: &self.region, exclude: &tried, numerics: None, random };
             let own = |replica| snapshot.under_way(replica);
             let candidate = match pick(&snapshot.table, &target.model, target.version.as_deref(), &wish, own)
             {
                 Ok(picked) => picked.candidate,
+                Err(why)
+                    if tried.is_empty()
+                        && snapshot.may_yet_learn(&why)
+                        && self.hears(replaced, context).await =>
+                {
+                    continue;
+                }
                 // What the replicas said tells more than that none is left.
                 Err(why) => return Err(refusal.unwrap_or_else(|| snapshot.refuse(&why))),
             };

@@ -5,13 +5,15 @@
 //!        └─ dispatch          picks a replica from the snapshot, calls its node, tries another
 //!             └─ stream       carries the tokens back
 //! table                       joins state and reports into a new routing table
-//! snapshot                    table, connections and counts, swapped in whole
+//! snapshot                    table, connections and counts
+//! current                     the snapshot of now, swapped in whole
 //! health                      follows the snapshot
 //! ```
 //!
 //! No lock, no mailbox and no Raft stand on a request's path; nothing here tokenizes.
 
 mod channels;
+mod current;
 mod dispatch;
 mod explain;
 mod health;
@@ -28,7 +30,6 @@ mod tests;
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use helixflow_env::Env;
 use helixflow_model::Region;
 use helixflow_policy::state::ClusterState;
@@ -43,6 +44,7 @@ use tonic_reflection::server::Error as ReflectionError;
 
 use crate::telemetry::Reports;
 use channels::Channels;
+use current::Current;
 use dispatch::{Dispatch, MAX_REQUEST};
 use health::{HealthService, statuses};
 use inference::Inference;
@@ -72,23 +74,23 @@ pub(crate) struct Inputs {
 
 /// The gateway's services, and the task that keeps its snapshot current.
 pub(crate) struct Gateway {
-    snapshot: Arc<ArcSwap<Snapshot>>,
+    current: Arc<Current>,
     health: watch::Sender<health::Statuses>,
     inputs: Inputs,
 }
 
 impl Gateway {
     pub(crate) fn new(inputs: Inputs) -> Self {
-        Self { snapshot: Arc::default(), health: watch::channel(statuses(false, false)).0, inputs }
+        Self { current: Arc::default(), health: watch::channel(statuses(false, false)).0, inputs }
     }
 
     /// Adds the services to a server: native, Open Inference Protocol, health, and reflection unless it is off.
     pub(crate) fn add_to(&self, routes: Routes) -> Result<Routes, ReflectionError> {
         let Inputs { env, region, stop, .. } = &self.inputs;
-        let snapshot = || Arc::clone(&self.snapshot);
-        let dispatch = Dispatch::new(snapshot(), region.clone(), Arc::clone(&env.random), stop.clone());
+        let current = || Arc::clone(&self.current);
+        let dispatch = Dispatch::new(current(), region.clone(), Arc::clone(&env.random), stop.clone());
         let native = Inference::new(Arc::new(dispatch), env.clone());
-        let open = OpenInference::new(native.clone(), snapshot(), self.health.subscribe(), stop.clone());
+        let open = OpenInference::new(native.clone(), current(), self.health.subscribe(), stop.clone());
         let routes = routes
             .add_service(InferenceServiceServer::new(native).max_decoding_message_size(MAX_REQUEST))
             .add_service(GrpcInferenceServiceServer::new(open).max_decoding_message_size(MAX_REQUEST))
@@ -101,9 +103,9 @@ impl Gateway {
         let Inputs { env, hello, state, reports, stop, .. } = self.inputs;
         let channels = Channels::new(env.network, hello);
         let keep = table::keep_current(state, reports, |table, is_member| {
-            let next = Snapshot::next(&self.snapshot.load(), table, is_member, &channels);
+            let next = Snapshot::next(&self.current.load(), table, is_member, &channels);
             let health = statuses(next.is_ready(), false);
-            self.snapshot.store(Arc::new(next));
+            self.current.store(next);
             self.health.send_if_modified(|old| std::mem::replace(old, health.clone()) != health);
         });
         stop.run_until_cancelled(keep).await;

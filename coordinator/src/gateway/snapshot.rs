@@ -68,6 +68,11 @@ impl Snapshot {
         Some((channel, UnderWay(count)))
     }
 
+    /// Whether a coordinator that has just started may soon find a replica after all.
+    pub(super) fn may_yet_learn(&self, why: &NoReplica) -> bool {
+        !self.is_member || !matches!(why, NoReplica::UnknownModel { .. } | NoReplica::UnknownVersion { .. })
+    }
+
     /// The status of a request that no replica here can take.
     pub(super) fn refuse(&self, why: &NoReplica) -> Status {
         if self.is_member {

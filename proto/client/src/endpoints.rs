@@ -63,7 +63,7 @@ impl Client {
         let context = self.context();
         let mut attempts = 0;
         loop {
-            let index = self.preferred.load(Ordering::Relaxed) % self.coordinators.len();
+            let index = self.preferred.load(Ordering::Relaxed);
             let Coordinator { address, channel } = self.coordinators[index].clone();
             let mut request = Request::new(message.clone());
             attach(&context, request.metadata_mut());
@@ -76,7 +76,8 @@ impl Client {
                 return Err(ClientError::Call { status: Box::new(status), endpoint: address, attempts });
             };
             tracing::debug!(%address, %status, ?wait, "turning to the next coordinator");
-            let _ = self.preferred.compare_exchange(index, index + 1, Ordering::Relaxed, Ordering::Relaxed);
+            let next = (index + 1) % self.coordinators.len();
+            let _ = self.preferred.compare_exchange(index, next, Ordering::Relaxed, Ordering::Relaxed);
             tokio::time::sleep(wait).await;
         }
     }
@@ -96,4 +97,28 @@ fn coordinator(env: &Env, address: &str) -> Result<Coordinator, ClientError> {
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
     let channel = endpoint.connect_with_connector_lazy(Connector(Arc::clone(&env.network)));
     Ok(Coordinator { address: address.to_owned(), channel })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_goes_round_its_coordinators_and_stays_with_the_one_that_answers() {
+        let addresses = ["a:1", "b:1", "c:1"].map(str::to_owned);
+        let client =
+            Client::new(&Env::simulated(1), &addresses, ClientOptions::default()).expect("addresses");
+        // How many coordinators in a row are silent, and who is asked next then: each call begins where the last ended.
+        for (silent, answers) in [(0, "a:1"), (1, "b:1"), (2, "a:1"), (4, "b:1"), (8, "a:1"), (0, "a:1")] {
+            let left = AtomicU32::new(silent);
+            let call = async |_, _: Request<()>| {
+                let is_silent = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+                is_silent.map_or(Ok(tonic::Response::new(())), |_| Err(Status::unavailable("refused")))
+            };
+            let ((), address) = client.call((), call).await.expect("an answer");
+            assert_eq!(address, answers, "after {silent} silent ones");
+        }
+    }
 }

@@ -10,7 +10,6 @@ mod tensors;
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryFutureExt, TryStreamExt};
 use helixflow_proto::context::CallContext;
@@ -26,10 +25,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::current::Current;
 use super::explain::explain;
 use super::health::{Statuses, is_serving};
 use super::inference::Inference;
-use super::snapshot::Snapshot;
 
 /// Requests of one client stream that run at once; the next is read when one of them ends.
 const MAX_CONCURRENT: usize = 32;
@@ -40,7 +39,7 @@ const REAL_STATUS: &str = "triton_grpc_error";
 #[derive(Clone)]
 pub(super) struct OpenInference {
     inference: Inference,
-    snapshot: Arc<ArcSwap<Snapshot>>,
+    current: Arc<Current>,
     health: watch::Receiver<Statuses>,
     stop: CancellationToken,
 }
@@ -49,11 +48,11 @@ impl OpenInference {
     /// Streams take no more requests from `stop` on.
     pub(super) fn new(
         inference: Inference,
-        snapshot: Arc<ArcSwap<Snapshot>>,
+        current: Arc<Current>,
         health: watch::Receiver<Statuses>,
         stop: CancellationToken,
     ) -> Self {
-        Self { inference, snapshot, health, stop }
+        Self { inference, current, health, stop }
     }
 
     /// The replies to one request of a stream, and its failure as the last of them.
@@ -109,7 +108,7 @@ impl GrpcInferenceService for OpenInference {
         &self,
         request: Request<ModelReadyRequest>,
     ) -> Result<Response<ModelReadyResponse>, Status> {
-        catalogue::ready(&self.snapshot.load().table, request.into_inner()).map(Response::new)
+        catalogue::ready(&self.current.load().table, request.into_inner()).map(Response::new)
     }
 
     async fn server_metadata(
@@ -123,7 +122,7 @@ impl GrpcInferenceService for OpenInference {
         &self,
         request: Request<ModelMetadataRequest>,
     ) -> Result<Response<ModelMetadataResponse>, Status> {
-        catalogue::model(&self.snapshot.load().table, request.into_inner()).map(Response::new)
+        catalogue::model(&self.current.load().table, request.into_inner()).map(Response::new)
     }
 
     async fn model_infer(
@@ -158,6 +157,6 @@ impl GrpcInferenceService for OpenInference {
         &self,
         request: Request<RepositoryIndexRequest>,
     ) -> Result<Response<RepositoryIndexResponse>, Status> {
-        Ok(Response::new(catalogue::index(&self.snapshot.load().table, request.into_inner().ready)))
+        Ok(Response::new(catalogue::index(&self.current.load().table, request.into_inner().ready)))
     }
 }

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use helixflow_model::ReplicaPhase;
 use helixflow_proto::error::Reason;
 use helixflow_proto::v1::TokenizeRequest;
 use helixflow_proto::v1::generate_response::Event;
+use tokio::time::Instant;
 use tonic::Code;
 use tonic_types::StatusExt;
 
@@ -146,4 +148,27 @@ async fn a_burst_goes_to_all_replicas_alike() {
     }
     let asked: Vec<usize> = world.nodes.iter().map(super::FakeNode::asked).collect();
     assert!(asked.iter().all(|asked| (8..=12).contains(asked)), "{asked:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_at_a_coordinator_that_has_just_started_waits_for_the_nodes() {
+    let world = World::before_reports([ANSWER], true).await;
+    let (mut client, began) = (world.client(), Instant::now());
+    let early = tokio::spawn(async move { client.generate(prompt("x")).await.map(drop) });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    world.report(ReplicaPhase::Ready);
+    early.await.expect("no panic").expect("an answer");
+    assert!(began.elapsed() < Duration::from_secs(2), "it took {:?}", began.elapsed());
+    assert_eq!(world.asked(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_coordinator_that_has_listened_for_long_refuses_at_once() {
+    let world = World::before_reports([ANSWER], true).await;
+    let began = Instant::now();
+    world.generate(prompt("x")).await.expect_err("a refusal once the time to listen is over");
+    assert!(began.elapsed() >= Duration::from_secs(4), "it took {:?}", began.elapsed());
+    let began = Instant::now();
+    world.generate(prompt("x")).await.expect_err("a refusal");
+    assert!(began.elapsed() < Duration::from_secs(1), "it took {:?}", began.elapsed());
 }
