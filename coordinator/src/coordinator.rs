@@ -7,10 +7,10 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use helixflow_env::Env;
 use helixflow_env::disk::Lock;
 use helixflow_env::net::Listener;
 use helixflow_env::runtime::Dedicated;
+use helixflow_env::{Env, Randomness};
 use helixflow_model::RequestId;
 use helixflow_policy::failover::LeaseTerms;
 use helixflow_proto::context::{ContextLayer, Trust};
@@ -174,6 +174,7 @@ impl Starting {
     fn serve_raft(&mut self, port: Listener, routes: Routes, runtime: &Runtime) {
         let server = Server::builder()
             .layer(HelloLayer::new(Hello::new(self.config.cluster.clone())))
+            .layer(context_layer(Trust::Members, Arc::clone(&self.env.random)))
             .add_routes(routes)
             .serve_with_incoming(port);
         let stop = self.stop.clone();
@@ -195,7 +196,8 @@ impl Starting {
     fn serve_grpc(&mut self, port: Listener) -> Result<(), CoordinatorError> {
         let telemetry = Telemetry::new();
         let terms = LeaseTerms { lease: self.config.timings.node_lease, ..LeaseTerms::default() };
-        let reconcile = reconcile::run(self.raft.clone(), telemetry.watch(), terms);
+        let random = || Arc::clone(&self.env.random);
+        let reconcile = reconcile::run(self.raft.clone(), telemetry.watch(), terms, random());
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             stop.run_until_cancelled(reconcile).await;
@@ -207,10 +209,9 @@ impl Starting {
             gateway.keep_current().await;
             Ok(())
         });
-        let random = Arc::clone(&self.env.random);
         let server = Server::builder()
             .layer(HelloLayer::new(Hello::new(self.config.cluster.clone())))
-            .layer(ContextLayer::new(Trust::Clients, move || RequestId::drawn(random.next_u64())))
+            .layer(context_layer(Trust::Clients, random()))
             .layer(MapResponseLayer::new(gateway::explain_reply))
             .http2_keepalive_interval(Some(KEEP_ALIVE))
             .http2_keepalive_timeout(Some(KEEP_ALIVE))
@@ -245,6 +246,11 @@ impl Starting {
         );
         Routes::new(reports).add_service(ClusterServiceServer::new(cluster))
     }
+}
+
+/// The way into a port: every call gets its context there.
+fn context_layer(trust: Trust, random: Arc<dyn Randomness>) -> ContextLayer {
+    ContextLayer::new(trust, move || RequestId::drawn(random.next_u64()))
 }
 
 fn ended_with(

@@ -93,23 +93,23 @@ class Model:
     """A model with one context. All settings but sizes and threads are llama.cpp's defaults."""
 
     def __init__(self, path, threads, positions, sequences=1):
-        self.library = load_library()
-        self.model = self.library.llama_model_load_from_file(path.encode(), self.library.llama_model_default_params())
+        self.llama = load_library()
+        self.model = self.llama.llama_model_load_from_file(path.encode(), self.llama.llama_model_default_params())
         if not self.model:
             sys.exit(f"llama.cpp cannot read {path}")
-        params = context_params(self.library)
+        params = context_params(self.llama)
         params.n_ctx, params.n_seq_max = positions * sequences, sequences
         params.n_threads = params.n_threads_batch = threads
-        self.context = self.library.llama_init_from_model(self.model, params)
+        self.context = self.llama.llama_init_from_model(self.model, params)
         if not self.context:
             sys.exit(f"llama.cpp cannot run {path}")
-        self.vocabulary = self.library.llama_vocab_n_tokens(self.library.llama_model_get_vocab(self.model))
+        self.vocabulary = self.llama.llama_vocab_n_tokens(self.llama.llama_model_get_vocab(self.model))
         self.rows = max(positions, sequences)
-        self.batch = self.library.llama_batch_init(self.rows, 0, 1)
+        self.batch = self.llama.llama_batch_init(self.rows, 0, 1)
 
     def clear(self):
         """Forgets every sequence."""
-        self.library.llama_memory_clear(self.library.llama_get_memory(self.context), False)
+        self.llama.llama_memory_clear(self.llama.llama_get_memory(self.context), False)
 
     def fill(self, rows):
         """Sets the next batch: rows of (token, position, sequence, whether logits are wanted)."""
@@ -123,17 +123,17 @@ class Model:
 
     def decode(self):
         """Computes the batch and waits for the result."""
-        code = self.library.llama_decode(self.context, self.batch)
+        code = self.llama.llama_decode(self.context, self.batch)
         if code != 0:
             sys.exit(f"llama.cpp cannot compute {self.batch.n_tokens} rows: error {code}")
-        self.library.llama_synchronize(self.context)
+        self.llama.llama_synchronize(self.context)
 
     def logits(self, row):
         """The logits of a row of the last batch."""
-        return self.library.llama_get_logits_ith(self.context, row)[: self.vocabulary]
+        return self.llama.llama_get_logits_ith(self.context, row)[: self.vocabulary]
 
     def close(self):
         """Gives the memory back."""
-        self.library.llama_batch_free(self.batch)
-        self.library.llama_free(self.context)
-        self.library.llama_model_free(self.model)
+        self.llama.llama_batch_free(self.batch)
+        self.llama.llama_free(self.context)
+        self.llama.llama_model_free(self.model)

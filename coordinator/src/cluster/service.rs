@@ -53,8 +53,8 @@ impl Service {
     }
 
     /// Writes a command; a refusal of the state machine is an error of the call.
-    async fn write(&self, command: Command, deadline: Instant) -> Result<Applied, Status> {
-        let applied = self.raft.propose(command, deadline).await?;
+    async fn write(&self, command: Command, context: CallContext) -> Result<Applied, Status> {
+        let applied = self.raft.propose(command, context).await?;
         match &applied.outcome {
             Outcome::Refused { reason } => Err(refused(reason)),
             Outcome::Applied | Outcome::Unchanged | Outcome::Joined { .. } => Ok(applied),
@@ -70,10 +70,11 @@ fn refused(reason: &Refusal) -> Status {
     }
 }
 
-/// When the call's write has to be done.
-fn deadline<T>(request: &Request<T>) -> Result<Instant, Status> {
+/// On whose behalf a call writes, and when its writes have to be done.
+fn context<T>(request: &Request<T>) -> Result<CallContext, Status> {
+    let context = CallContext::of(request)?.clone();
     let latest = Instant::now() + WRITE_DEADLINE;
-    Ok(CallContext::of(request)?.deadline.map_or(latest, |asked| asked.min(latest)))
+    Ok(CallContext { deadline: Some(context.deadline.map_or(latest, |asked| asked.min(latest))), ..context })
 }
 
 #[tonic::async_trait]
@@ -82,13 +83,13 @@ impl ClusterService for Service {
         &self,
         request: Request<BootstrapRequest>,
     ) -> Result<Response<BootstrapResponse>, Status> {
-        let deadline = deadline(&request)?;
+        let context = context(&request)?;
         let members = members(request.into_inner())?;
         self.raft.bootstrap(members.iter().map(|(id, m)| (*id, m.raft.clone())).collect()).await?;
         let cluster = self.cluster.clone();
-        self.write(Command::Bootstrap { cluster, incarnation: FIRST_INCARNATION }, deadline).await?;
+        self.write(Command::Bootstrap { cluster, incarnation: FIRST_INCARNATION }, context.clone()).await?;
         for (id, coordinator) in members {
-            self.write(Command::RegisterCoordinator { id, coordinator }, deadline).await?;
+            self.write(Command::RegisterCoordinator { id, coordinator }, context.clone()).await?;
         }
         Ok(Response::new(BootstrapResponse {}))
     }
@@ -109,8 +110,8 @@ impl ClusterService for Service {
         &self,
         request: Request<JoinNodeRequest>,
     ) -> Result<Response<JoinNodeResponse>, Status> {
-        let deadline = deadline(&request)?;
-        let applied = self.write(join(request.into_inner())?, deadline).await?;
+        let context = context(&request)?;
+        let applied = self.write(join(request.into_inner())?, context).await?;
         match applied.outcome {
             Outcome::Joined { node } => {
                 Ok(Response::new(JoinNodeResponse { node: node.0, epoch: applied.index }))
@@ -141,10 +142,10 @@ impl ClusterService for Service {
         &self,
         request: Request<AddModelRequest>,
     ) -> Result<Response<AddModelResponse>, Status> {
-        let deadline = deadline(&request)?;
+        let context = context(&request)?;
         let model = request.into_inner().model.ok_or_else(|| invalid("model", "model: is missing"))?;
         let spec = ModelSpec::try_from(model)?;
-        let applied = self.write(Command::AddModel { spec }, deadline).await?;
+        let applied = self.write(Command::AddModel { spec }, context).await?;
         Ok(Response::new(AddModelResponse { epoch: applied.index }))
     }
 }

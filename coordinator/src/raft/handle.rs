@@ -10,13 +10,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use helixflow_model::CoordinatorId;
 use helixflow_policy::state::{ClusterState, Command};
+use helixflow_proto::context::CallContext;
 use openraft::AsyncRuntime;
 use openraft::async_runtime::watch::WatchReceiver;
 use parking_lot::Mutex;
 use tokio::runtime::Handle as Runtime;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
+use tracing::Instrument;
 
 use super::bootstrap::{BootstrapError, bootstrap};
 use super::codec::encode;
@@ -37,7 +39,7 @@ const WRITTEN_WITHIN: Duration = Duration::from_secs(5);
 /// Raft, as the handle uses it.
 #[async_trait]
 trait Consensus: Send + Sync {
-    async fn propose(&self, command: Command, deadline: Instant) -> Result<Applied, ProposeError>;
+    async fn propose(&self, command: Command, context: &CallContext) -> Result<Applied, ProposeError>;
     async fn bootstrap(&self, members: &BTreeMap<CoordinatorId, String>) -> Result<(), BootstrapError>;
     fn standing(&self) -> Standing;
     async fn ended(&self) -> String;
@@ -46,8 +48,8 @@ trait Consensus: Send + Sync {
 
 #[async_trait]
 impl<R: AsyncRuntime> Consensus for Group<R> {
-    async fn propose(&self, command: Command, deadline: Instant) -> Result<Applied, ProposeError> {
-        propose(self, command, deadline).await
+    async fn propose(&self, command: Command, context: &CallContext) -> Result<Applied, ProposeError> {
+        propose(self, command, context).await
     }
 
     async fn bootstrap(&self, members: &BTreeMap<CoordinatorId, String>) -> Result<(), BootstrapError> {
@@ -113,8 +115,9 @@ impl Handle {
         self.consensus.standing()
     }
 
-    /// Writes a command, here or at the leader, and waits until it is applied there.
-    pub async fn propose(&self, command: Command, deadline: Instant) -> Result<Applied, ProposeError> {
+    /// Writes a command on behalf of a call, here or at the leader, and waits until it is applied there: until the call's
+    /// deadline, or for [`WRITE_DEADLINE`] where it has none.
+    pub async fn propose(&self, command: Command, context: CallContext) -> Result<Applied, ProposeError> {
         let permit = Arc::clone(&self.proposals).try_acquire_owned().map_err(|_| ProposeError::QueueFull)?;
         let message = ProposeMessage { command };
         let bytes = encode(&message).map_or(usize::MAX, |bytes| bytes.len());
@@ -124,9 +127,9 @@ impl Handle {
         let consensus = Arc::clone(&self.consensus);
         let work = async move {
             let _permit = permit;
-            consensus.propose(message.command, deadline).await
+            consensus.propose(message.command, &context).await
         };
-        self.runtime.spawn(work).await.unwrap_or(Err(ProposeError::Stopped))
+        self.runtime.spawn(work.in_current_span()).await.unwrap_or(Err(ProposeError::Stopped))
     }
 
     /// Makes the group of these members, by their Raft addresses. The same members once more change nothing.

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use helixflow_model::CoordinatorId;
 use helixflow_policy::state::{Command, Outcome};
+use helixflow_proto::context::{CallContext, attach};
 use helixflow_proto::error::{Reason, status};
 use openraft::AsyncRuntime;
 use tokio::time::{Instant, sleep_until, timeout_at};
-use tonic::{Code, Status};
+use tonic::{Code, Request, Status};
 
 use super::group::Group;
+use super::handle::WRITE_DEADLINE;
 use super::network::PeerClient;
 use super::record::{ProposeMessage, ProposeReply};
 
@@ -74,12 +76,13 @@ impl From<ProposeError> for Status {
 pub(super) async fn propose<R: AsyncRuntime>(
     group: &Group<R>,
     command: Command,
-    deadline: Instant,
+    context: &CallContext,
 ) -> Result<Applied, ProposeError> {
+    let deadline = context.deadline.unwrap_or_else(|| Instant::now() + WRITE_DEADLINE);
     let mut leader_elsewhere = None;
     while Instant::now() < deadline {
         let reply = match leader_elsewhere {
-            Some(leader) => forward(group, leader, &command, deadline).await?,
+            Some(leader) => forward(group, leader, &command, context, deadline).await?,
             None => here(group, command.clone(), deadline).await?,
         };
         leader_elsewhere = match reply {
@@ -112,6 +115,7 @@ async fn forward<R: AsyncRuntime>(
     group: &Group<R>,
     leader: CoordinatorId,
     command: &Command,
+    context: &CallContext,
     deadline: Instant,
 ) -> Result<ProposeReply, ProposeError> {
     let not_there = ProposeReply::NotLeader { leader: None };
@@ -119,7 +123,11 @@ async fn forward<R: AsyncRuntime>(
         return Ok(not_there);
     };
     let message = ProposeMessage { command: command.clone() };
-    let send = |mut client: PeerClient, frame| async move { client.propose(frame).await };
+    let send = |mut client: PeerClient, frame| async move {
+        let mut request = Request::new(frame);
+        attach(context, request.metadata_mut());
+        client.propose(request).await
+    };
     let limit = deadline.saturating_duration_since(Instant::now());
     match group.peers().peer(leader, &member).call(&message, limit, send).await {
         Ok(reply) => Ok(reply),

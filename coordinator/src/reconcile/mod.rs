@@ -9,15 +9,18 @@ mod observer;
 use std::sync::Arc;
 use std::time::Duration;
 
+use helixflow_env::Randomness;
+use helixflow_model::RequestId;
 use helixflow_policy::failover::{LeaseTerms, judge};
 use helixflow_policy::placement::{Plan, plan};
 use helixflow_policy::state::{ClusterState, Command, Outcome};
+use helixflow_proto::context::CallContext;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument;
 
 use self::observer::Observer;
-use crate::raft::{Handle, Role, WRITE_DEADLINE};
+use crate::raft::{Applied, Handle, Role};
 use crate::telemetry::Reports;
 
 /// A round comes at least this often: leases run out without any event.
@@ -25,8 +28,13 @@ const ROUND: Duration = Duration::from_millis(500);
 /// and at most this often, however fast the state changes.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 
-/// Reconciles for as long as it is polled, whenever this coordinator leads.
-pub(crate) async fn run(raft: Handle, reports: watch::Receiver<Arc<Reports>>, terms: LeaseTerms) {
+/// Reconciles for as long as it is polled, whenever this coordinator leads. `random` draws an id for each round.
+pub(crate) async fn run(
+    raft: Handle,
+    reports: watch::Receiver<Arc<Reports>>,
+    terms: LeaseTerms,
+    random: Arc<dyn Randomness>,
+) {
     let mut state = raft.state();
     let mut observer: Option<Observer> = None;
     loop {
@@ -43,14 +51,16 @@ pub(crate) async fn run(raft: Handle, reports: watch::Receiver<Arc<Reports>>, te
         }
         let observer = observer.get_or_insert_with(|| Observer::begin(terms, &known, now));
         let heard = Arc::clone(&reports.borrow());
-        let span = tracing::info_span!("reconcile", term = standing.term, epoch = known.epoch().0);
-        round(&raft, &known, &heard, observer, now).instrument(span).await;
+        let context = CallContext::new(RequestId::drawn(random.next_u64()));
+        let span = tracing::info_span!("reconcile", term = standing.term, epoch = known.epoch().0, request_id = %context.request_id);
+        let proposer = Proposer { raft: &raft, context };
+        round(&proposer, &known, &heard, observer, now).instrument(span).await;
     }
 }
 
 /// One round: changes of health first, for the plan depends on them and is then made in the next round.
 async fn round(
-    raft: &Handle,
+    proposer: &Proposer<'_>,
     state: &ClusterState,
     reports: &Reports,
     observer: &mut Observer,
@@ -62,7 +72,7 @@ async fn round(
         let plan = plan(state, &observer.observed(&leases, now));
         log_plan(&plan);
         if let Some(command) = plan.into_command() {
-            propose(raft, command).await;
+            proposer.propose(command).await;
         }
         return;
     }
@@ -71,7 +81,7 @@ async fn round(
             let silent = leases.silence(*node);
             tracing::warn!(%node, ?health, silent_ms = silent.as_millis() as u64, "a node's health changes");
         }
-        propose(raft, change).await;
+        proposer.propose(change).await;
     }
 }
 
@@ -81,15 +91,21 @@ fn log_plan(plan: &Plan) {
     }
 }
 
-/// Proposes one command. What is refused or fails is planned again by a later round.
-async fn propose(raft: &Handle, command: Command) {
-    match raft.propose(command, Instant::now() + WRITE_DEADLINE).await {
-        Ok(applied) => match applied.outcome {
-            Outcome::Refused { reason } => {
-                tracing::info!(%reason, index = applied.index, "the proposal was refused");
+/// Writes on behalf of one round.
+struct Proposer<'a> {
+    raft: &'a Handle,
+    context: CallContext,
+}
+
+impl Proposer<'_> {
+    /// Proposes one command. What is refused or fails is planned again by a later round.
+    async fn propose(&self, command: Command) {
+        match self.raft.propose(command, self.context.clone()).await {
+            Ok(Applied { outcome: Outcome::Refused { reason }, index }) => {
+                tracing::info!(%reason, index, "the proposal was refused");
             }
-            Outcome::Applied | Outcome::Unchanged | Outcome::Joined { .. } => {}
-        },
-        Err(error) => tracing::warn!(%error, "the proposal failed"),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "the proposal failed"),
+        }
     }
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use helixflow_env::Env;
 use helixflow_env::net::Listener;
-use helixflow_model::{ClusterId, CoordinatorId, Incarnation, Region};
+use helixflow_model::{ClusterId, CoordinatorId, Incarnation, Region, RequestId};
 use helixflow_policy::state::{Capacity, Command, NodeUuid};
+use helixflow_proto::context::CallContext;
 use helixflow_proto::hello::{Hello, HelloLayer};
 use helixflow_proto::v1::raft_service_server::RaftServiceServer;
 use openraft_rt_tokio::TokioRuntime;
@@ -110,7 +111,9 @@ impl Three {
     }
 
     async fn write(&self, id: u64, command: Command) -> u64 {
-        self.handle(id).propose(command, Instant::now() + PATIENCE).await.expect("a write").index
+        let context = CallContext::new(RequestId::drawn(id));
+        let context = CallContext { deadline: Some(Instant::now() + PATIENCE), ..context };
+        self.handle(id).propose(command, context).await.expect("a write").index
     }
 
     async fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
