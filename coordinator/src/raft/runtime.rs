@@ -1,9 +1,9 @@
 //! tokio, as openraft runs on it: with a tick as rare as heartbeats are.
 //!
 //! openraft looks at its clock about five times a heartbeat, and each look wakes a sleeping thread, which is most of
-//! what an idle coordinator would cost. To tick is all for which openraft sleeps until a moment, so a rest added there
-//! spaces the looks: each is worth a heartbeat. The rest is drawn anew each time, so that two followers that lost their
-//! leader do not look, and stand for election, in step. Heartbeats and elections come later by up to one rest.
+//! what an idle coordinator would cost. Only its tick sleeps until a moment that is more than [`BRIEF`] away, so a rest
+//! added there spaces the looks: each is worth a heartbeat. The rest is drawn anew each time, so that two followers that
+//! lost their leader do not look, and stand for election, in step. Heartbeats and elections come later by up to one rest.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -11,11 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use helixflow_env::Randomness;
-use openraft::{AsyncRuntime, OptionalSend};
+use openraft::{AsyncRuntime, Instant, OptionalSend};
 use openraft_rt_tokio::TokioRuntime;
 
 /// A rest is at least a heartbeat, or every second look would find none due, and at most this much longer.
 const LONGER_BY: f64 = 0.25;
+/// openraft gathers the disk's completions for a microsecond: such a sleep gets no rest.
+const BRIEF: Duration = Duration::from_micros(100);
 
 thread_local! {
     /// What openraft's thread rests by: its runtime is a type, and has no place for settings.
@@ -72,7 +74,9 @@ impl AsyncRuntime for RestingRuntime {
     }
 
     fn sleep_until(deadline: Self::Instant) -> Self::Sleep {
-        TokioRuntime::sleep_until(deadline + REST.with_borrow(Rest::draw))
+        let is_brief = deadline < Self::Instant::now() + BRIEF;
+        let rest = if is_brief { Duration::ZERO } else { REST.with_borrow(Rest::draw) };
+        TokioRuntime::sleep_until(deadline + rest)
     }
 
     fn timeout<R, F: Future<Output = R> + OptionalSend>(limit: Duration, future: F) -> Self::Timeout<R, F> {
@@ -119,5 +123,17 @@ mod tests {
         assert!(rests.iter().any(|rest| *rest > heartbeat.mul_f64(1.2)), "{rests:?}");
         let elsewhere = std::thread::scope(|scope| scope.spawn(|| REST.with_borrow(Rest::draw)).join());
         assert_eq!(elsewhere.expect("no panic"), Duration::ZERO);
+    }
+    #[tokio::test(start_paused = true)]
+    async fn the_tick_rests_and_what_waits_for_the_disk_does_not() {
+        let heartbeat = Duration::from_millis(100);
+        RestingRuntime::rest(heartbeat, Arc::new(SeededRandom::new(1)));
+        let sleep = async |duration| {
+            let begun = tokio::time::Instant::now();
+            RestingRuntime::sleep_until(<RestingRuntime as AsyncRuntime>::Instant::now() + duration).await;
+            begun.elapsed()
+        };
+        assert!(sleep(Duration::from_micros(1)).await < Duration::from_millis(5));
+        assert!(sleep(Duration::from_millis(20)).await >= heartbeat + Duration::from_millis(20));
     }
 }
