@@ -1,7 +1,7 @@
 //! A cluster that nobody asks anything costs next to nothing: no process uses 1 % of a core.
 //!
 //! The promise is made of the optimised build, which `make verify-idle` measures over 60 seconds. The sample of
-//! `make test` runs the unoptimised one, whose Raft alone costs 5 to 10 %: it finds nothing but a busy loop.
+//! `make test` runs the unoptimised one, which was seen to use 3 %: it finds what multiplies the wakes of a process.
 #![expect(clippy::disallowed_methods, reason = "a test measures real processes on real time")]
 
 use std::time::Duration;
@@ -13,8 +13,8 @@ use helixflow_tests::{binary, is_optimised};
 
 /// What a process may use, as a share of one core.
 const LIMIT: f64 = 0.01;
-/// What it may use unoptimised: a loop that polls without a pause takes a whole core.
-const UNOPTIMISED_LIMIT: f64 = 0.30;
+/// What it may use unoptimised, beside whatever else the machine does during the tests.
+const UNOPTIMISED_LIMIT: f64 = 0.10;
 /// Loading leaves work behind: connections are settled and caches filled by then.
 const SETTLING: Duration = Duration::from_secs(3);
 
