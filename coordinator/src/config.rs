@@ -21,8 +21,8 @@ const ELECTION_MAX_MS: u64 = 300;
 const HEARTBEATS_PER_LEASE: u32 = 3;
 /// A node that did not report for so long is judged lost, by default: long enough for a busy machine.
 const NODE_LEASE_MS: u64 = 10_000;
-/// Nodes report up to four times a second; fewer than these missed reports judge nobody.
-const SHORTEST_NODE_LEASE: Duration = Duration::from_secs(2);
+/// Nodes report at least once a second; fewer than these missed reports judge nobody.
+const SHORTEST_NODE_LEASE: Duration = Duration::from_secs(4);
 
 /// Everything that one coordinator is told at its start.
 #[derive(Clone, Debug, Deserialize)]
@@ -291,7 +291,7 @@ mod tests {
             ("heartbeat_ms = 50", "heartbeat_ms = 200", "timings.election_min_ms"),
             ("heartbeat_ms = 50", "heartbeat_ms = 101", "timings.election_max_ms"),
             ("heartbeat_ms = 50", "election_max_ms = 150", "timings.election_max_ms"),
-            ("heartbeat_ms = 50", "node_lease_ms = 1000", "timings.node_lease_ms"),
+            ("heartbeat_ms = 50", "node_lease_ms = 3999", "timings.node_lease_ms"),
             ("heartbeat_ms = 50", "hartbeat_ms = 50", "hartbeat_ms"),
             ("coordinator-1:7100", "coordinator-1", "grpc.advertise"),
             ("127.0.0.1:7200", "0.0.0.0:7200", "raft.advertise"),

@@ -12,8 +12,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::telemetry::Reports;
 
-/// Changes within this time make one table: at a thousand nodes, each reporting four times a second, one per report would
-/// keep a core busy.
+/// Changes within this time make one table: at a thousand nodes, each reporting four times a second, one per report
+/// would keep a core busy.
 const PAUSE: Duration = Duration::from_millis(20);
 /// Reports that do not change still age.
 const AGING: Duration = Duration::from_millis(500);
