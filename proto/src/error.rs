@@ -50,6 +50,8 @@ pub enum Reason {
     CannotResume,
     /// The command does not fit the cluster's state.
     Refused,
+    /// What a compare-and-set compares with has changed.
+    RevisionDiffers,
     /// The deadline passed.
     DeadlineExceeded,
     /// The method or extension is not served.
@@ -78,6 +80,7 @@ impl Reason {
             Self::StaleGeneration => "STALE_GENERATION",
             Self::CannotResume => "CANNOT_RESUME",
             Self::Refused => "REFUSED",
+            Self::RevisionDiffers => "REVISION_DIFFERS",
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
             Self::NotServed => "NOT_SERVED",
             Self::Internal => "INTERNAL",
@@ -89,7 +92,9 @@ impl Reason {
         match self {
             Self::UnknownModel => Code::NotFound,
             Self::InvalidParameter | Self::UnknownAdapter | Self::PromptTooLong => Code::InvalidArgument,
-            Self::WrongCluster | Self::ProtocolMismatch | Self::Refused => Code::FailedPrecondition,
+            Self::WrongCluster | Self::ProtocolMismatch | Self::Refused | Self::RevisionDiffers => {
+                Code::FailedPrecondition
+            }
             Self::NoReplica | Self::ModelLoading | Self::Draining | Self::NoQuorum => Code::Unavailable,
             Self::OutcomeUnknown => Code::Unknown,
             Self::QueueFull | Self::DiskLow => Code::ResourceExhausted,

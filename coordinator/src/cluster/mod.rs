@@ -1,10 +1,12 @@
-//! ClusterService: the bootstrap, the cluster's status, nodes that join and watch their part, models.
+//! ClusterService: the bootstrap, the cluster's status, nodes that join and watch their part, models, tenants, keys.
 //!
-//! Any coordinator answers; writes go to the leader through the log. Reads are what this coordinator has applied, each
-//! part with its age.
+//! Any coordinator answers; writes go to the leader through the log. Reads say what they promise: confirmed by a
+//! majority, or what this coordinator has applied, with its age.
 
+mod freshness;
 mod service;
 mod status;
+mod tenants;
 mod watch;
 
 pub(crate) use service::Service;

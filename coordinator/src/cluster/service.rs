@@ -15,16 +15,20 @@ use helixflow_proto::error::{Reason, invalid, status};
 use helixflow_proto::v1::cluster_service_server::ClusterService;
 use helixflow_proto::v1::{
     AddModelRequest, AddModelResponse, BootstrapRequest, BootstrapResponse, CoordinatorMember,
-    JoinNodeRequest, JoinNodeResponse, NodePart, StatusRequest, StatusResponse, WatchNodeRequest,
+    GetTenantRequest, GetTenantResponse, JoinNodeRequest, JoinNodeResponse, NodePart, PutKeyRequest,
+    PutKeyResponse, PutTenantRequest, PutTenantResponse, RemoveKeyRequest, RemoveKeyResponse,
+    RemoveTenantRequest, RemoveTenantResponse, StatusRequest, StatusResponse, WatchNodeRequest,
 };
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
+use super::freshness::{asked, freshness};
 use super::status::{View, describe};
+use super::tenants;
 use super::watch::parts;
-use crate::raft::{Applied, Handle, WRITE_DEADLINE};
+use crate::raft::{Applied, Consistency, Handle, WRITE_DEADLINE};
 use crate::telemetry::Reports;
 
 /// How long a node that joined elsewhere may take to become known here.
@@ -57,7 +61,9 @@ impl Service {
         let applied = self.raft.propose(command, context).await?;
         match &applied.outcome {
             Outcome::Refused { reason } => Err(refused(reason)),
-            Outcome::Applied | Outcome::Unchanged | Outcome::Joined { .. } => Ok(applied),
+            Outcome::Applied | Outcome::Unchanged | Outcome::Joined { .. } | Outcome::Put { .. } => {
+                Ok(applied)
+            }
         }
     }
 }
@@ -66,11 +72,12 @@ fn refused(reason: &Refusal) -> Status {
     match reason {
         Refusal::InvalidField { field } => invalid(&field.to_string(), reason.to_string()),
         Refusal::UnknownModel { .. } => status(Reason::UnknownModel, reason.to_string()),
+        Refusal::RevisionDiffers { .. } => status(Reason::RevisionDiffers, reason.to_string()),
         _ => status(Reason::Refused, reason.to_string()),
     }
 }
 
-/// On whose behalf a call writes, and when its writes have to be done.
+/// On whose behalf a call reads or writes, and when it has to be done.
 fn context<T>(request: &Request<T>) -> Result<CallContext, Status> {
     let context = CallContext::of(request)?.clone();
     let latest = Instant::now() + WRITE_DEADLINE;
@@ -94,13 +101,14 @@ impl ClusterService for Service {
         Ok(Response::new(BootstrapResponse {}))
     }
 
-    async fn status(&self, _: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
-        let state = Arc::clone(&self.state.borrow());
+    async fn status(&self, request: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
+        let consistency = asked(request.get_ref().consistency, Consistency::Stale)?;
+        let reading = self.raft.read(consistency, context(&request)?).await?;
         let reports = Arc::clone(&self.reports.borrow());
         Ok(Response::new(describe(&View {
             cluster: &self.cluster,
             standing: &self.raft.standing(),
-            state: &state,
+            reading: &reading,
             reports: &reports,
             now: Instant::now(),
         })))
@@ -147,6 +155,53 @@ impl ClusterService for Service {
         let spec = ModelSpec::try_from(model)?;
         let applied = self.write(Command::AddModel { spec }, context).await?;
         Ok(Response::new(AddModelResponse { epoch: applied.index }))
+    }
+
+    async fn put_tenant(
+        &self,
+        request: Request<PutTenantRequest>,
+    ) -> Result<Response<PutTenantResponse>, Status> {
+        let context = context(&request)?;
+        let applied = self.write(tenants::put_tenant(request.into_inner())?, context).await?;
+        Ok(Response::new(PutTenantResponse { revision: tenants::revision(&applied.outcome)? }))
+    }
+
+    async fn remove_tenant(
+        &self,
+        request: Request<RemoveTenantRequest>,
+    ) -> Result<Response<RemoveTenantResponse>, Status> {
+        let context = context(&request)?;
+        let tenant = tenants::tenant(request.into_inner().tenant)?;
+        let applied = self.write(Command::RemoveTenant { tenant }, context).await?;
+        Ok(Response::new(RemoveTenantResponse { epoch: applied.index }))
+    }
+
+    async fn get_tenant(
+        &self,
+        request: Request<GetTenantRequest>,
+    ) -> Result<Response<GetTenantResponse>, Status> {
+        let context = context(&request)?;
+        let GetTenantRequest { tenant, consistency } = request.into_inner();
+        let tenant = tenants::tenant(tenant)?;
+        let reading = self.raft.read(asked(consistency, Consistency::Confirmed)?, context).await?;
+        let tenant = reading.state.tenants().get(&tenant).map(tenants::described);
+        Ok(Response::new(GetTenantResponse { tenant, freshness: Some(freshness(&reading)) }))
+    }
+
+    async fn put_key(&self, request: Request<PutKeyRequest>) -> Result<Response<PutKeyResponse>, Status> {
+        let context = context(&request)?;
+        let applied = self.write(tenants::put_key(request.into_inner())?, context).await?;
+        Ok(Response::new(PutKeyResponse { epoch: applied.index }))
+    }
+
+    async fn remove_key(
+        &self,
+        request: Request<RemoveKeyRequest>,
+    ) -> Result<Response<RemoveKeyResponse>, Status> {
+        let context = context(&request)?;
+        let id = tenants::key(request.into_inner().id)?;
+        let applied = self.write(Command::RemoveKey { id }, context).await?;
+        Ok(Response::new(RemoveKeyResponse { epoch: applied.index }))
     }
 }
 

@@ -13,21 +13,23 @@ use helixflow_proto::v1::{
 };
 use tokio::time::Instant;
 
-use crate::raft::{Role, Standing};
+use super::freshness::{freshness, millis};
+use crate::raft::{Reading, Role, Standing};
 use crate::telemetry::Reports;
 
 /// What a status is made of.
 pub(super) struct View<'a> {
     pub(super) cluster: &'a ClusterId,
     pub(super) standing: &'a Standing,
-    pub(super) state: &'a ClusterState,
+    pub(super) reading: &'a Reading,
     pub(super) reports: &'a Reports,
     pub(super) now: Instant,
 }
 
 /// The whole status.
 pub(super) fn describe(view: &View<'_>) -> StatusResponse {
-    let View { standing, state, .. } = view;
+    let View { standing, reading, .. } = view;
+    let state = reading.state.as_ref();
     StatusResponse {
         cluster: view.cluster.to_string(),
         coordinator: standing.us.0,
@@ -40,11 +42,8 @@ pub(super) fn describe(view: &View<'_>) -> StatusResponse {
         models: models(state),
         violations: check(state).iter().map(ToString::to_string).collect(),
         shortfalls: shortfalls(view),
+        freshness: Some(freshness(reading)),
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn coordinator(standing: &Standing, id: CoordinatorId, known: &Coordinator) -> CoordinatorStatus {
@@ -118,5 +117,5 @@ fn shortfalls(view: &View<'_>) -> Vec<String> {
     let ages = view.reports.iter().map(|(id, heard)| (id, view.now.saturating_duration_since(heard.at)));
     let live = ages.filter(fresh).map(|(id, _)| id).collect();
     let observed = Observed { live, failures: failures.recent(Duration::ZERO) };
-    plan(view.state, &observed).shortfalls.iter().map(ToString::to_string).collect()
+    plan(&view.reading.state, &observed).shortfalls.iter().map(ToString::to_string).collect()
 }

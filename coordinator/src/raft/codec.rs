@@ -11,11 +11,26 @@ use serde::de::DeserializeOwned;
 const MAX_RECORD_BYTES: usize = 256 << 20;
 
 /// A type that is stored or sent, and the version of its layout.
-pub(crate) trait Record: Serialize + DeserializeOwned {
+pub(crate) trait Record: Serialize + DeserializeOwned + 'static {
     /// Its name, for error messages.
     const NAME: &'static str;
-    /// Raised when the layout changes; the older ones that this build still reads are handled in `decode`.
+    /// Raised when the layout changes.
     const VERSION: u8;
+    /// The older layouts that this build still reads; every other version is refused.
+    const OLDER: &[Older<Self>] = &[];
+}
+
+/// A layout of an earlier version.
+pub(crate) struct Older<T> {
+    version: u8,
+    read: fn(&[u8]) -> Result<T, CodecError>,
+}
+
+impl<T: Record> Older<T> {
+    /// Version `version` was laid out as an `L`, which `T` is made from.
+    pub(crate) const fn layout<L: DeserializeOwned + Into<T>>(version: u8) -> Self {
+        Self { version, read: |body| read::<L>(T::NAME, body).map(Into::into) }
+    }
 }
 
 /// Bytes that are no record of ours, or a record that is too large.
@@ -86,14 +101,22 @@ pub(crate) fn encode<T: Record>(record: &T) -> Result<Vec<u8>, CodecError> {
 /// The record that the bytes hold, all of them.
 pub(crate) fn decode<T: Record>(bytes: &[u8]) -> Result<T, CodecError> {
     let (&found, body) = bytes.split_first().ok_or(CodecError::Empty { name: T::NAME })?;
-    if found != T::VERSION {
-        return Err(CodecError::Version { name: T::NAME, found, known: T::VERSION });
+    if found == T::VERSION {
+        return read(T::NAME, body);
     }
+    match T::OLDER.iter().find(|older| older.version == found) {
+        Some(older) => (older.read)(body),
+        None => Err(CodecError::Version { name: T::NAME, found, known: T::VERSION }),
+    }
+}
+
+/// What the bytes behind the version hold, all of them.
+fn read<L: DeserializeOwned>(name: &'static str, body: &[u8]) -> Result<L, CodecError> {
     let (record, read) = bincode::serde::decode_from_slice(body, layout())
-        .map_err(|source| CodecError::Decode { name: T::NAME, source: Box::new(source) })?;
+        .map_err(|source| CodecError::Decode { name, source: Box::new(source) })?;
     match body.len() - read {
         0 => Ok(record),
-        left => Err(CodecError::Trailing { name: T::NAME, left }),
+        left => Err(CodecError::Trailing { name, left }),
     }
 }
 
@@ -112,6 +135,20 @@ mod tests {
     impl Record for Sample {
         const NAME: &'static str = "sample";
         const VERSION: u8 = 3;
+        const OLDER: &[Older<Self>] = &[Older::layout::<u64>(2)];
+    }
+
+    impl From<u64> for Sample {
+        fn from(number: u64) -> Self {
+            Self { number, text: String::new() }
+        }
+    }
+
+    #[test]
+    fn an_older_version_is_read_by_its_own_layout() {
+        assert_eq!(decode::<Sample>(&[2, 7]).ok(), Some(Sample { number: 7, text: String::new() }));
+        assert!(matches!(decode::<Sample>(&[2, 7, 0]), Err(CodecError::Trailing { left: 1, .. })));
+        assert!(matches!(decode::<Sample>(&[1, 7]), Err(CodecError::Version { found: 1, .. })));
     }
 
     #[test]

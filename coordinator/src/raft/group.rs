@@ -1,4 +1,4 @@
-//! This coordinator's part in the Raft group: writes, the standing of the group, its first membership.
+//! This coordinator's part in the Raft group: writes, reads, the standing of the group, its first membership.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,14 +7,15 @@ use std::time::Duration;
 use helixflow_model::CoordinatorId;
 use helixflow_policy::state::Command;
 use openraft::async_runtime::watch::WatchReceiver;
-use openraft::errors::{ClientWriteError, Fatal, RaftError};
+use openraft::errors::{ClientWriteError, Fatal, LinearizableReadError, RaftError};
+use openraft::raft::ReadPolicy;
 use openraft::{AsyncRuntime, Instant as _, RaftMetrics, ServerState};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::machine::Machine;
 use super::network::{Peers, Receiver};
-use super::record::ProposeReply;
+use super::record::{ProposeReply, ReadIndexReply};
 use super::standing::{Role, Standing};
 use super::types::{Member, Proposal, TypeConfig};
 
@@ -82,6 +83,20 @@ impl<R: AsyncRuntime> Group<R> {
                 Ok(ProposeReply::NotLeader { leader: to.leader_id.filter(|leader| *leader != self.us.id) })
             }
             Err(RaftError::APIError(_)) => Ok(ProposeReply::Unknown),
+            Err(RaftError::Fatal(fatal)) => Err(fatal),
+        }
+    }
+
+    /// How far the log has to be applied for a linearizable read, where this coordinator leads: a majority is asked.
+    pub(super) async fn read_index(&self) -> Result<ReadIndexReply, Fatal<TypeConfig<R>>> {
+        match self.raft.get_read_linearizer(ReadPolicy::ReadIndex).await {
+            Ok(linearizer) => Ok(ReadIndexReply::At { index: linearizer.read_log_id().log_id().index }),
+            Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(to))) => {
+                Ok(ReadIndexReply::NotLeader { leader: to.leader_id.filter(|leader| *leader != self.us.id) })
+            }
+            Err(RaftError::APIError(LinearizableReadError::QuorumNotEnough(_))) => {
+                Ok(ReadIndexReply::NoQuorum)
+            }
             Err(RaftError::Fatal(fatal)) => Err(fatal),
         }
     }

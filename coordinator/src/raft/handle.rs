@@ -24,11 +24,14 @@ use super::bootstrap::{BootstrapError, bootstrap};
 use super::codec::encode;
 use super::group::Group;
 use super::propose::{Applied, ProposeError, propose};
+use super::read::{Consistency, ReadError, Reading, confirm};
 use super::record::ProposeMessage;
 use super::standing::Standing;
 
 /// Writes under way at one coordinator, at most: a few batches of the log.
 const MAX_PROPOSALS: usize = 1024;
+/// Reads that wait to be confirmed at one coordinator, at most: each holds a call to the leader.
+const MAX_READS: usize = 4096;
 /// The largest command: a plan of the most moves, with room to spare.
 const MAX_COMMAND_BYTES: usize = 4 << 20;
 /// How long a write may take when its caller names no deadline: several elections.
@@ -40,6 +43,7 @@ const WRITTEN_WITHIN: Duration = Duration::from_secs(5);
 #[async_trait]
 trait Consensus: Send + Sync {
     async fn propose(&self, command: Command, context: &CallContext) -> Result<Applied, ProposeError>;
+    async fn confirm(&self, context: &CallContext) -> Result<(), ReadError>;
     async fn bootstrap(&self, members: &BTreeMap<CoordinatorId, String>) -> Result<(), BootstrapError>;
     fn standing(&self) -> Standing;
     async fn ended(&self) -> String;
@@ -50,6 +54,10 @@ trait Consensus: Send + Sync {
 impl<R: AsyncRuntime> Consensus for Group<R> {
     async fn propose(&self, command: Command, context: &CallContext) -> Result<Applied, ProposeError> {
         propose(self, command, context).await
+    }
+
+    async fn confirm(&self, context: &CallContext) -> Result<(), ReadError> {
+        confirm(self, context).await
     }
 
     async fn bootstrap(&self, members: &BTreeMap<CoordinatorId, String>) -> Result<(), BootstrapError> {
@@ -84,6 +92,7 @@ pub struct Handle {
     consensus: Arc<dyn Consensus>,
     state: watch::Receiver<Arc<ClusterState>>,
     proposals: Arc<Semaphore>,
+    reads: Arc<Semaphore>,
     runtime: Runtime,
     written: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
@@ -100,6 +109,7 @@ impl Handle {
             consensus: group,
             state,
             proposals: Arc::new(Semaphore::new(MAX_PROPOSALS)),
+            reads: Arc::new(Semaphore::new(MAX_READS)),
             runtime: Runtime::current(),
             written: Arc::new(Mutex::new(Some(written))),
         }
@@ -130,6 +140,23 @@ impl Handle {
             consensus.propose(message.command, &context).await
         };
         self.runtime.spawn(work.in_current_span()).await.unwrap_or(Err(ProposeError::Stopped))
+    }
+
+    /// Reads the state on behalf of a call. A confirmed read waits until the call's deadline, or for
+    /// [`READ_DEADLINE`](super::READ_DEADLINE) where it has none; a stale one never waits.
+    pub async fn read(&self, consistency: Consistency, context: CallContext) -> Result<Reading, ReadError> {
+        if consistency == Consistency::Confirmed {
+            let permit = Arc::clone(&self.reads).try_acquire_owned().map_err(|_| ReadError::QueueFull)?;
+            let consensus = Arc::clone(&self.consensus);
+            let work = async move {
+                let _permit = permit;
+                consensus.confirm(&context).await
+            };
+            self.runtime.spawn(work.in_current_span()).await.unwrap_or(Err(ReadError::Stopped))?;
+        }
+        let Standing { applied, quorum_age, .. } = self.standing();
+        let age = if consistency == Consistency::Confirmed { Some(Duration::ZERO) } else { quorum_age };
+        Ok(Reading { state: Arc::clone(&self.state.borrow()), consistency, age, applied })
     }
 
     /// Makes the group of these members, by their Raft addresses. The same members once more change nothing.

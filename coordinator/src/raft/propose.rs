@@ -19,7 +19,7 @@ use super::network::PeerClient;
 use super::record::{ProposeMessage, ProposeReply};
 
 /// How long to wait for a leader before asking again: well below an election.
-const RETRY_PAUSE: Duration = Duration::from_millis(50);
+pub(super) const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// A command that is in the log and was applied.
 #[derive(Clone, Debug, PartialEq, Eq)]

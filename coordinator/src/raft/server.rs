@@ -19,8 +19,8 @@ use tonic::{Request, Response, Status, Streaming};
 use super::group::Group;
 use super::network::{FrameError, Receiver};
 use super::record::{
-    AppendMessage, AppendReply, ProposeMessage, SnapshotHeader, SnapshotReply, TransferMessage,
-    TransferReply, VoteMessage, VoteReply,
+    AppendMessage, AppendReply, ProposeMessage, ReadIndexMessage, SnapshotHeader, SnapshotReply,
+    TransferMessage, TransferReply, VoteMessage, VoteReply,
 };
 use super::types::TypeConfig;
 
@@ -135,6 +135,12 @@ impl<R: AsyncRuntime> RaftService for Server<R> {
     async fn propose(&self, request: Request<RaftFrame>) -> Result<Response<RaftFrame>, Status> {
         let open = self.us().open::<ProposeMessage>(request.get_ref())?;
         let reply = self.group.write(open.record.command).await.map_err(stopped)?;
+        Ok(Response::new(self.us().reply(open.from, &reply)?))
+    }
+
+    async fn read_index(&self, request: Request<RaftFrame>) -> Result<Response<RaftFrame>, Status> {
+        let open = self.us().open::<ReadIndexMessage>(request.get_ref())?;
+        let reply = self.group.read_index().await.map_err(stopped)?;
         Ok(Response::new(self.us().reply(open.from, &reply)?))
     }
 }

@@ -65,6 +65,11 @@ impl fmt::Display for Proposal {
             Command::ScaleModel { .. } => "scale model",
             Command::RemoveModel { .. } => "remove model",
             Command::ApplyPlan { .. } => "apply plan",
+            Command::PutTenant { .. } => "put tenant",
+            Command::RemoveTenant { .. } => "remove tenant",
+            Command::PutKey { .. } => "put key",
+            Command::RemoveKey { .. } => "remove key",
+            Command::SetRegionHealth { .. } => "set region health",
         })
     }
 }

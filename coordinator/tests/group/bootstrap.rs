@@ -8,14 +8,15 @@ use crate::cluster::{Cluster, eventually};
 #[tokio::test(flavor = "multi_thread")]
 async fn three_coordinators_become_one_group_with_one_leader() {
     let cluster = Cluster::start(3).await;
-    let before = cluster.client(2).status(StatusRequest {}).await.expect("a status").into_inner();
+    let before = cluster.client(2).status(StatusRequest::default()).await.expect("a status").into_inner();
     assert_eq!((before.leader, before.coordinators.len()), (0, 0));
     cluster.client(2).bootstrap(cluster.bootstrap_request()).await.expect("a bootstrap");
     cluster.agreed().await;
     let leader = cluster.leader().await;
     for id in 1..=3 {
         let status = eventually("the same leader everywhere", || async {
-            let status = cluster.client(id).status(StatusRequest {}).await.expect("a status").into_inner();
+            let status =
+                cluster.client(id).status(StatusRequest::default()).await.expect("a status").into_inner();
             (status.leader == leader).then_some(status)
         })
         .await;

@@ -7,4 +7,5 @@ mod cluster;
 mod elections;
 mod nodes;
 mod refusals;
+mod tenants;
 mod writes;

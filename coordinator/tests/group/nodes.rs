@@ -81,7 +81,7 @@ async fn a_node_that_reports_gets_a_replica_and_is_told_at_once() {
     let [assignment] = &second.assignments[..] else { panic!("{second:?}") };
     assert_eq!((assignment.first_layer, assignment.end_layer), (0, 4));
     assert_eq!(assignment.model.as_ref().map(|m| m.id.as_str()), Some("m"));
-    let status = cluster.client(3).status(StatusRequest {}).await.expect("a status").into_inner();
+    let status = cluster.client(3).status(StatusRequest::default()).await.expect("a status").into_inner();
     let placed = &status.models[0].replicas;
     assert_eq!(placed.len(), 1);
     assert_eq!(placed[0].reason, "fewer replicas than the 1 to keep");

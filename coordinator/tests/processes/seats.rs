@@ -140,7 +140,7 @@ impl Cluster {
 
     pub(crate) async fn status(&self, seat: usize) -> Option<StatusResponse> {
         let mut client = self.client(seat);
-        let status = timeout(CALL, client.status(StatusRequest {})).await.ok()?.ok()?;
+        let status = timeout(CALL, client.status(StatusRequest::default())).await.ok()?.ok()?;
         Some(status.into_inner())
     }
 

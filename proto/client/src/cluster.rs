@@ -11,7 +11,7 @@ impl Client {
     /// What one coordinator knows of the cluster.
     pub async fn status(&self) -> Result<StatusResponse, ClientError> {
         let call = async |channel, request| ClusterServiceClient::new(channel).status(request).await;
-        Ok(self.call(StatusRequest {}, call).await?.0)
+        Ok(self.call(StatusRequest::default(), call).await?.0)
     }
 
     /// Makes the first members of a new cluster; any of them may be asked, once.

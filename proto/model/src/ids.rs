@@ -53,6 +53,19 @@ numeric_id!(
     Incarnation, "i"
 );
 
+numeric_id!(
+    /// A writer's session: the log index that opened it, so that no id is ever given twice.
+    SessionId, "session-"
+);
+numeric_id!(
+    /// The number of a write within its session; the first is at least 1, and each is higher than the last.
+    Sequence, "#"
+);
+numeric_id!(
+    /// What a build can do: commands of a higher level mean nothing to it.
+    FeatureLevel, "level "
+);
+
 /// A name or id that cannot be used, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind} {value:?} is not valid: use 1 to 128 letters, digits, '.', '_', '-', ':' or '/'")]
@@ -126,6 +139,10 @@ name!(
 name!(
     /// Whose request it is. `anonymous` until authentication is turned on.
     TenantId, "tenant"
+);
+name!(
+    /// An API key's public half: it names the key, and proves nothing.
+    KeyId, "key id"
 );
 name!(
     /// One call, from the client to the node; given by the client or drawn by the gateway.

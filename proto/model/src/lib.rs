@@ -11,8 +11,8 @@ mod sampling;
 mod units;
 
 pub use ids::{
-    ClusterId, CoordinatorId, Epoch, Generation, Incarnation, InvalidName, ModelId, NodeId, Region,
-    ReplicaId, RequestId, StreamId, TenantId,
+    ClusterId, CoordinatorId, Epoch, FeatureLevel, Generation, Incarnation, InvalidName, KeyId, ModelId,
+    NodeId, Region, ReplicaId, RequestId, Sequence, SessionId, StreamId, TenantId,
 };
 pub use model_spec::{Architecture, ModelSource, ModelSpec, NumericsClass};
 pub use placement::{Fence, LayerRange, ReplicaAssignment, ReplicaPhase};
@@ -21,4 +21,4 @@ pub use sampling::{
     FinishReason, InvalidSampling, MAX_CHOICES, MAX_LOGPROBS, MAX_STOP_BYTES, MAX_STOP_STRINGS, Sampling,
     TokenId, Usage,
 };
-pub use units::{Bytes, MilliCelsius, MilliWatts, Permille};
+pub use units::{Bytes, MilliCelsius, MilliWatts, Permille, UnixMillis};

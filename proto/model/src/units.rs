@@ -30,6 +30,11 @@ unit!(
     Bytes(u64)
 );
 
+unit!(
+    /// Calendar time: milliseconds since 1970, UTC.
+    UnixMillis(u64)
+);
+
 impl fmt::Display for MilliCelsius {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.1} °C", f64::from(self.0) / 1000.0)

@@ -6,11 +6,15 @@
 
 mod members;
 mod replicas;
+mod tenants;
 #[cfg(test)]
 mod tests;
 mod violation;
 
-use crate::state::{ClusterState, MAX_COORDINATORS, MAX_MODELS, MAX_NODES, MAX_REPLICAS, ModelKey};
+use crate::state::{
+    ClusterState, MAX_COORDINATORS, MAX_KEYS, MAX_MODELS, MAX_NODES, MAX_REGIONS, MAX_REPLICAS, MAX_TENANTS,
+    ModelKey,
+};
 
 pub use violation::{Violation, Wrong};
 
@@ -20,6 +24,7 @@ pub fn check(state: &ClusterState) -> Vec<Violation> {
     check_whole(state, &mut found);
     members::check(state, &mut found);
     replicas::check(state, &mut found);
+    tenants::check(state, &mut found);
     found
 }
 
@@ -30,6 +35,9 @@ fn check_whole(state: &ClusterState, found: &mut Vec<Violation>) {
         (state.nodes.len(), MAX_NODES),
         (state.models.len(), MAX_MODELS),
         (state.replicas.len(), MAX_REPLICAS),
+        (state.tenants.len(), MAX_TENANTS),
+        (state.keys.len(), MAX_KEYS),
+        (state.regions.len(), MAX_REGIONS),
     ];
     for (held, limit) in held {
         if held > limit {

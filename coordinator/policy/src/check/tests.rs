@@ -1,12 +1,15 @@
 //! Each invariant broken once, to see that `check` notices.
 
 use helixflow_model::{
-    Bytes, ClusterId, Epoch, Generation, Incarnation, LayerRange, ModelId, ModelSpec, NodeId, Region,
-    ReplicaId,
+    Bytes, ClusterId, Epoch, Generation, Incarnation, KeyId, LayerRange, ModelId, ModelSpec, NodeId, Region,
+    ReplicaId, TenantId,
 };
 
 use super::{Violation, Wrong, check};
-use crate::state::{Capacity, ClusterState, Command, Move, MoveReason, NodeUuid, Outcome, Part};
+use crate::state::{
+    Capacity, ClusterState, Command, Key, KeyDigest, Move, MoveReason, NodeUuid, Outcome, Part, RegionRecord,
+    Tenant,
+};
 
 fn spec() -> ModelSpec {
     ModelSpec {
@@ -146,4 +149,44 @@ fn a_model_under_the_key_of_another_is_found() {
         }
     });
     assert!(matches!(found[..], [Violation::Model(_)]), "{found:?}");
+}
+
+#[test]
+fn a_key_of_nobody_or_with_the_secret_of_another_is_found() {
+    let id = |name| KeyId::new(name).unwrap();
+    let owner = TenantId::new("t").unwrap();
+    let key = || Key { tenant: owner.clone(), digest: KeyDigest([1; 32]), expires: None };
+    let put = |state: &mut ClusterState| {
+        let tenant = Tenant { display_name: String::new(), revision: state.changed };
+        state.tenants.insert(owner.clone(), tenant);
+        state.keys.insert(id("a"), key());
+    };
+    assert_eq!(found(put), []);
+    let nobodys = found(|state| {
+        put(state);
+        state.tenants.clear();
+    });
+    assert_eq!(nobodys, [Violation::Key(id("a"), Wrong::UnknownTenant { tenant: owner.clone() })]);
+    let twice = found(|state| {
+        put(state);
+        state.keys.insert(id("b"), key());
+    });
+    assert_eq!(twice, [Violation::Key(id("b"), Wrong::SecretTwice { other: id("a") })]);
+}
+
+#[test]
+fn a_tenant_or_region_that_no_entry_made_is_found() {
+    let owner = TenantId::new("t").unwrap();
+    for (revision, bytes) in [(99, 0), (0, 0), (1, 257)] {
+        let tenant = Tenant { display_name: "x".repeat(bytes), revision: Epoch(revision) };
+        let found = found(|state| state.tenants.extend([(owner.clone(), tenant)]));
+        assert!(matches!(found[..], [Violation::Tenant(..)]), "{found:?}");
+    }
+    let region = Region::new("a").unwrap();
+    let record = RegionRecord { since: Epoch(99), ..RegionRecord::default() };
+    let wrong = Wrong::FromTheFuture { epoch: Epoch(99) };
+    assert_eq!(
+        found(|state| state.regions.extend([(region.clone(), record)])),
+        [Violation::Region(region, wrong)]
+    );
 }

@@ -1,6 +1,6 @@
 //! What can be wrong with a replicated state, and with whom.
 
-use helixflow_model::{Bytes, Epoch, NodeId, ReplicaId};
+use helixflow_model::{Bytes, Epoch, KeyId, NodeId, Region, ReplicaId, TenantId};
 
 use crate::state::ModelKey;
 
@@ -19,6 +19,15 @@ pub enum Violation {
     /// A replica.
     #[error("{0}: {1}")]
     Replica(ReplicaId, Wrong),
+    /// A tenant.
+    #[error("{0}: {1}")]
+    Tenant(TenantId, Wrong),
+    /// An API key.
+    #[error("{0}: {1}")]
+    Key(KeyId, Wrong),
+    /// A region.
+    #[error("{0}: {1}")]
+    Region(Region, Wrong),
 }
 
 /// What is wrong.
@@ -99,4 +108,22 @@ pub enum Wrong {
     /// The parts are not in the order of layers.
     #[error("its parts are not in the order of layers")]
     PartsOutOfOrder,
+    /// A tenant's name is longer than it may be.
+    #[error("its display name has {bytes} bytes")]
+    LongName {
+        /// How many.
+        bytes: usize,
+    },
+    /// A key of nobody.
+    #[error("its tenant, {tenant}, does not exist")]
+    UnknownTenant {
+        /// The tenant.
+        tenant: TenantId,
+    },
+    /// Two keys with one secret.
+    #[error("its secret is also that of {other}")]
+    SecretTwice {
+        /// The other key.
+        other: KeyId,
+    },
 }

@@ -1,16 +1,16 @@
 //! What can be asked of the replicated state: the payload of a log entry.
 //!
-//! The variants' order is part of the log's format: new ones go at the end, none is taken out. Sessions, tenants
-//! and keys will be further variants.
+//! The variants' order is part of the log's format: new ones go at the end, none is taken out.
 
 use std::fmt;
 
 use helixflow_model::{
-    ClusterId, CoordinatorId, Epoch, Fence, Incarnation, ModelId, ModelSpec, NodeId, Region, ReplicaId,
+    ClusterId, CoordinatorId, Epoch, Fence, Incarnation, KeyId, ModelId, ModelSpec, NodeId, Region,
+    ReplicaId, TenantId,
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Capacity, Coordinator, NodeHealth, NodeUuid, Part};
+use super::{Capacity, Coordinator, Key, NodeHealth, NodeUuid, Part, RegionHealth};
 
 /// One change, proposed through the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +78,42 @@ pub enum Command {
         based_on: Epoch,
         /// What to do.
         moves: Vec<Move>,
+    },
+    /// Adds a tenant, or changes it. Every put raises its revision.
+    PutTenant {
+        /// Which tenant.
+        tenant: TenantId,
+        /// What people read, at most [`MAX_DISPLAY_NAME_BYTES`](super::MAX_DISPLAY_NAME_BYTES) bytes.
+        display_name: String,
+        /// Compare and set: the [`revision`](super::Tenant::revision) that the writer saw, 0 where it saw no such
+        /// tenant. Without one the put is made whatever is there.
+        expected: Option<Epoch>,
+    },
+    /// Ends a tenant, with all its keys.
+    RemoveTenant {
+        /// Which tenant.
+        tenant: TenantId,
+    },
+    /// Adds an API key, or replaces it.
+    PutKey {
+        /// Its id.
+        id: KeyId,
+        /// Whose it is and how it is recognised.
+        key: Key,
+    },
+    /// Ends an API key.
+    RemoveKey {
+        /// Its id.
+        id: KeyId,
+    },
+    /// Declares a region lost, or live again.
+    SetRegionHealth {
+        /// Which region: a coordinator or a node stands in it.
+        region: Region,
+        /// What it is from now on.
+        health: RegionHealth,
+        /// The [`since`](super::RegionRecord::since) that the judge saw, 0 for a region that nobody judged yet.
+        expected: Epoch,
     },
 }
 

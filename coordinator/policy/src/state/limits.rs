@@ -22,3 +22,11 @@ pub const MAX_VERSION_BYTES: usize = 128;
 pub const MAX_SOURCES: usize = 16;
 /// Longest text in a source (a path, a repository, a file), in bytes: Linux's `PATH_MAX`.
 pub const MAX_SOURCE_BYTES: usize = 4096;
+/// Most tenants: with their names, two megabytes of snapshot.
+pub const MAX_TENANTS: usize = 4096;
+/// Longest name of a tenant for people, in bytes.
+pub const MAX_DISPLAY_NAME_BYTES: usize = 256;
+/// Most API keys, of all tenants together: four for each tenant.
+pub const MAX_KEYS: usize = 16_384;
+/// Most regions ever judged: more than any provider has.
+pub const MAX_REGIONS: usize = 256;

@@ -11,23 +11,31 @@ mod models;
 mod moves;
 mod outcome;
 mod records;
+mod regions;
+mod tenants;
+mod version_1;
 
 use std::collections::BTreeMap;
 
 use helixflow_model::{
-    Bytes, CoordinatorId, Epoch, Fence, LayerRange, ModelId, ModelSpec, NodeId, ReplicaAssignment, ReplicaId,
+    Bytes, CoordinatorId, Epoch, Fence, KeyId, LayerRange, ModelId, ModelSpec, NodeId, Region,
+    ReplicaAssignment, ReplicaId, TenantId,
 };
 use serde::{Deserialize, Serialize};
 
 pub use command::{Command, Move, MoveReason};
 pub use limits::{
-    MAX_ADDRESS_BYTES, MAX_COORDINATORS, MAX_LAYERS, MAX_MODELS, MAX_MOVES, MAX_NODES, MAX_PARTS,
-    MAX_REPLICAS, MAX_SOURCE_BYTES, MAX_SOURCES, MAX_VERSION_BYTES,
+    MAX_ADDRESS_BYTES, MAX_COORDINATORS, MAX_DISPLAY_NAME_BYTES, MAX_KEYS, MAX_LAYERS, MAX_MODELS, MAX_MOVES,
+    MAX_NODES, MAX_PARTS, MAX_REGIONS, MAX_REPLICAS, MAX_SOURCE_BYTES, MAX_SOURCES, MAX_TENANTS,
+    MAX_VERSION_BYTES,
 };
 pub use outcome::{Bounded, Field, Outcome, Refusal};
 pub use records::{
     Capacity, Coordinator, Identity, InvalidNodeUuid, ModelKey, Node, NodeHealth, NodeUuid, Part, Replica,
 };
+pub use regions::{RegionHealth, RegionRecord};
+pub use tenants::{Key, KeyDigest, Tenant};
+pub use version_1::StateVersion1;
 
 /// Everything that the log has decided so far; the default is a cluster that was never bootstrapped.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +51,10 @@ pub struct ClusterState {
     pub(crate) last_replica: u64,
     pub(crate) epoch: Epoch,
     pub(crate) changed: Epoch,
+    pub(crate) tenants: BTreeMap<TenantId, Tenant>,
+    pub(crate) keys: BTreeMap<KeyId, Key>,
+    /// Those that somebody judged; every other one is live.
+    pub(crate) regions: BTreeMap<Region, RegionRecord>,
 }
 
 impl ClusterState {
@@ -72,6 +84,15 @@ impl ClusterState {
             }
             Command::RemoveModel { model, version } => self.remove_model(&ModelKey { id: model, version }),
             Command::ApplyPlan { based_on, moves } => self.apply_plan(based_on, moves),
+            Command::PutTenant { tenant, display_name, expected } => {
+                self.put_tenant(tenant, display_name, expected)
+            }
+            Command::RemoveTenant { tenant } => self.remove_tenant(&tenant),
+            Command::PutKey { id, key } => self.put_key(id, key),
+            Command::RemoveKey { id } => self.remove_key(&id),
+            Command::SetRegionHealth { region, health, expected } => {
+                self.set_region_health(region, health, expected)
+            }
         }
     }
 
@@ -115,6 +136,21 @@ impl ClusterState {
     /// Every replica and where its parts run.
     pub fn replicas(&self) -> &BTreeMap<ReplicaId, Replica> {
         &self.replicas
+    }
+
+    /// Every tenant.
+    pub fn tenants(&self) -> &BTreeMap<TenantId, Tenant> {
+        &self.tenants
+    }
+
+    /// Every API key.
+    pub fn keys(&self) -> &BTreeMap<KeyId, Key> {
+        &self.keys
+    }
+
+    /// A region's health and since when; one that nobody judged is live since the beginning.
+    pub fn region(&self, region: &Region) -> RegionRecord {
+        self.regions.get(region).copied().unwrap_or_default()
     }
 
     /// The log index applied last.

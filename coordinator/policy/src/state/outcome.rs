@@ -1,6 +1,6 @@
 //! What came of a command: an answer for the proposer, never stored in the state.
 
-use helixflow_model::{Bytes, ClusterId, Epoch, Fence, NodeId};
+use helixflow_model::{Bytes, ClusterId, Epoch, Fence, KeyId, NodeId, Region, TenantId};
 use serde::{Deserialize, Serialize};
 
 use super::ModelKey;
@@ -21,6 +21,11 @@ pub enum Outcome {
     Refused {
         /// Why.
         reason: Refusal,
+    },
+    /// The tenant is as asked.
+    Put {
+        /// Its revision from now on.
+        revision: Epoch,
     },
 }
 
@@ -128,6 +133,42 @@ pub enum Refusal {
         /// What the part takes.
         needed: Bytes,
     },
+    /// The tenant is not at the revision that the writer saw.
+    #[error("{tenant} is at revision {}, not at {}: read it again", found.0, expected.0)]
+    RevisionDiffers {
+        /// The tenant.
+        tenant: TenantId,
+        /// What the writer saw; 0 for none.
+        expected: Epoch,
+        /// What is there; 0 for none.
+        found: Epoch,
+    },
+    /// No such tenant.
+    #[error("{tenant} is no tenant: put it first")]
+    UnknownTenant {
+        /// The tenant named.
+        tenant: TenantId,
+    },
+    /// Two keys would have one secret.
+    #[error("{key} has the same secret: draw another one")]
+    SecretTwice {
+        /// The key that has it.
+        key: KeyId,
+    },
+    /// Nobody stands in the region.
+    #[error("no coordinator and no node stands in {region}: check its name")]
+    UnknownRegion {
+        /// The region named.
+        region: Region,
+    },
+    /// The region's health changed since the judge looked.
+    #[error("the health of {region} changed at {since}: judge again")]
+    RegionHealthChanged {
+        /// The region.
+        region: Region,
+        /// When it changed.
+        since: Epoch,
+    },
 }
 
 /// What the state bounds the number of.
@@ -147,6 +188,12 @@ pub enum Bounded {
     Moves,
     /// Generations of one replica.
     Generations,
+    /// Tenants.
+    Tenants,
+    /// API keys.
+    Keys,
+    /// Regions that were judged.
+    Regions,
 }
 
 impl std::fmt::Display for Bounded {
@@ -159,6 +206,9 @@ impl std::fmt::Display for Bounded {
             Self::Parts => "parts of one replica",
             Self::Moves => "moves in one plan",
             Self::Generations => "generations of one replica",
+            Self::Tenants => "tenants",
+            Self::Keys => "keys",
+            Self::Regions => "regions",
         })
     }
 }
@@ -180,6 +230,8 @@ pub enum Field {
     Sources,
     /// A model's number of replicas.
     ReplicaCount,
+    /// A tenant's name for people.
+    DisplayName,
 }
 
 impl Field {
@@ -193,6 +245,7 @@ impl Field {
             Self::Sha256 => "64 lower-case hexadecimal digits",
             Self::Sources => "at most 16, none with a text longer than 4096 bytes",
             Self::ReplicaCount => "at most 4096, one for each node",
+            Self::DisplayName => "at most 256 bytes",
         }
     }
 }
@@ -207,6 +260,7 @@ impl std::fmt::Display for Field {
             Self::Sha256 => "SHA-256",
             Self::Sources => "list of sources",
             Self::ReplicaCount => "number of replicas",
+            Self::DisplayName => "display name",
         })
     }
 }

@@ -6,3 +6,4 @@ mod judge;
 mod plan;
 mod route;
 mod support;
+mod tenants;

@@ -1,11 +1,12 @@
 //! Words for the tests: a small cluster, models, and random commands over few ids, so that they meet.
 
 use helixflow_model::{
-    Architecture, Bytes, ClusterId, CoordinatorId, Epoch, Fence, Generation, Incarnation, LayerRange,
-    ModelId, ModelSpec, NodeId, Region, ReplicaId,
+    Architecture, Bytes, ClusterId, CoordinatorId, Epoch, Fence, Generation, Incarnation, KeyId, LayerRange,
+    ModelId, ModelSpec, NodeId, Region, ReplicaId, TenantId,
 };
 use helixflow_policy::state::{
-    Capacity, ClusterState, Command, Coordinator, Move, MoveReason, NodeHealth, NodeUuid, Outcome, Part,
+    Capacity, ClusterState, Command, Coordinator, Key, KeyDigest, Move, MoveReason, NodeHealth, NodeUuid,
+    Outcome, Part, RegionHealth,
 };
 use proptest::prelude::*;
 
@@ -18,6 +19,10 @@ pub(crate) fn region(name: &str) -> Region {
 
 pub(crate) fn model(name: &str) -> ModelId {
     ModelId::new(name).unwrap()
+}
+
+pub(crate) fn tenant(name: &str) -> TenantId {
+    TenantId::new(name).unwrap()
 }
 
 pub(crate) fn spec(name: &str, memory: u64, replicas: u32) -> ModelSpec {
@@ -130,6 +135,18 @@ fn any_move() -> impl Strategy<Value = Move> {
     ]
 }
 
+fn any_tenant() -> impl Strategy<Value = TenantId> {
+    (0..3_u8).prop_map(|n| tenant(&format!("tenant-{n}")))
+}
+
+fn any_key_id() -> impl Strategy<Value = KeyId> {
+    (0..4_u8).prop_map(|n| KeyId::new(format!("key-{n}")).unwrap())
+}
+
+fn any_region_health() -> impl Strategy<Value = RegionHealth> {
+    prop_oneof![Just(RegionHealth::Live), Just(RegionHealth::Lost)]
+}
+
 /// Any command, most of them near enough to fit.
 pub(crate) fn any_command() -> impl Strategy<Value = Command> {
     prop_oneof![
@@ -160,6 +177,18 @@ pub(crate) fn any_command() -> impl Strategy<Value = Command> {
         }),
         1 => any_model_name()
             .prop_map(|name| Command::RemoveModel { model: model(&name), version: "1".to_owned() }),
+        3 => (any_tenant(), prop::option::of(0..60_u64), "[a-z]{0,3}").prop_map(|(tenant, expected, display_name)| {
+            Command::PutTenant { tenant, display_name, expected: expected.map(Epoch) }
+        }),
+        1 => any_tenant().prop_map(|tenant| Command::RemoveTenant { tenant }),
+        2 => (any_key_id(), any_tenant(), 0..3_u8).prop_map(|(id, tenant, secret)| Command::PutKey {
+            id,
+            key: Key { tenant, digest: KeyDigest([secret; 32]), expires: None },
+        }),
+        1 => any_key_id().prop_map(|id| Command::RemoveKey { id }),
+        1 => (any_region(), any_region_health(), 0..60_u64).prop_map(|(region, health, expected)| {
+            Command::SetRegionHealth { region, health, expected: Epoch(expected) }
+        }),
         6 => (0..200_u64, prop::collection::vec(any_move(), 0..3))
             .prop_map(|(based_on, moves)| Command::ApplyPlan { based_on: Epoch(based_on), moves }),
     ]
@@ -182,6 +211,14 @@ pub(crate) fn fitted(state: &ClusterState, command: Command) -> Command {
         Command::SetNodeHealth { node, health, expected } => {
             let since = state.nodes().get(&node).map_or(expected, |known| known.health_since);
             Command::SetNodeHealth { node, health, expected: since }
+        }
+        Command::PutTenant { tenant, display_name, expected: Some(expected) } if expected.0 % 4 > 0 => {
+            let found = state.tenants().get(&tenant).map_or(Epoch(0), |known| known.revision);
+            Command::PutTenant { tenant, display_name, expected: Some(found) }
+        }
+        Command::SetRegionHealth { region, health, .. } => {
+            let expected = state.region(&region).since;
+            Command::SetRegionHealth { region, health, expected }
         }
         other => other,
     }

@@ -34,6 +34,8 @@ messages! {
     TransferReply = "leader transfer reply",
     ProposeMessage = "proposal",
     ProposeReply = "proposal's reply",
+    ReadIndexMessage = "question for a read index",
+    ReadIndexReply = "read index",
 }
 
 /// Asks for a vote, or whether one would be given.
@@ -253,4 +255,25 @@ pub(crate) enum ProposeReply {
     },
     /// It was appended, and then the leader changed: it may yet take effect.
     Unknown,
+}
+
+/// Asks the leader how far to apply the log before a read.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ReadIndexMessage {}
+
+/// How far.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum ReadIndexReply {
+    /// A majority confirmed that the receiver leads, after the question came.
+    At {
+        /// Everything acknowledged before is at this log index or below.
+        index: u64,
+    },
+    /// The receiver does not lead.
+    NotLeader {
+        /// Who leads, as far as it knows.
+        leader: Option<CoordinatorId>,
+    },
+    /// No majority confirmed it in time.
+    NoQuorum,
 }

@@ -1,11 +1,11 @@
 //! Snapshots: what they cover, and the state that they hold.
 
-use helixflow_policy::state::ClusterState;
+use helixflow_policy::state::{ClusterState, StateVersion1};
 use serde::{Deserialize, Serialize};
 
 use super::membership::BadMembership;
 use super::{LogIdRecord, StoredMembershipRecord};
-use crate::raft::codec::Record;
+use crate::raft::codec::{Older, Record};
 use crate::raft::types::SnapshotMeta;
 
 /// What a snapshot covers.
@@ -48,5 +48,12 @@ pub(crate) struct StateRecord(pub(crate) ClusterState);
 
 impl Record for StateRecord {
     const NAME: &'static str = "cluster state";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
+    const OLDER: &[Older<Self>] = &[Older::layout::<StateVersion1>(1)];
+}
+
+impl From<StateVersion1> for StateRecord {
+    fn from(old: StateVersion1) -> Self {
+        Self(old.into())
+    }
 }

@@ -20,7 +20,7 @@ use tonic::transport::Server as Port;
 use crate::config::Timings;
 use crate::raft::group::Group;
 use crate::raft::server::Server;
-use crate::raft::{Handle, Role, Setup, start_group};
+use crate::raft::{Consistency, Handle, ReadError, Reading, Role, Setup, start_group};
 use helixflow_env::runtime::Dedicated;
 
 /// Nothing here takes so long, even on a machine whose cores are all busy.
@@ -116,6 +116,16 @@ impl Three {
         self.handle(id).propose(command, context).await.expect("a write").index
     }
 
+    async fn read(&self, id: u64, consistency: Consistency) -> Result<Reading, ReadError> {
+        let context = CallContext::new(RequestId::drawn(id));
+        let context = CallContext { deadline: Some(Instant::now() + PATIENCE), ..context };
+        self.handle(id).read(consistency, context).await
+    }
+
+    fn has_nodes(&self, count: usize) -> bool {
+        self.running.values().all(|r| r.handle.state().borrow().nodes().len() == count)
+    }
+
     async fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
         let begun = Instant::now();
         while !holds(self) {
@@ -201,9 +211,35 @@ async fn entries_follow_each_other_without_waiting_for_each_reply() {
     let writes = (1..=200).map(|uuid| three.write(2, join(uuid)));
     let indexes = futures::future::join_all(writes).await;
     assert_eq!(indexes.iter().collect::<std::collections::BTreeSet<_>>().len(), 200);
-    three
-        .until("every write everywhere", |three| {
-            three.running.values().all(|r| r.handle.state().borrow().nodes().len() == 200)
-        })
-        .await;
+    three.until("every write everywhere", |three| three.has_nodes(200)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_confirmed_read_at_any_member_sees_every_write_acknowledged_before_it() {
+    let three = Three::bootstrapped().await;
+    for uuid in 1..=30_u32 {
+        three.write(u64::from(uuid % 3) + 1, join(u128::from(uuid))).await;
+        let reading =
+            three.read(u64::from((uuid + 1) % 3) + 1, Consistency::Confirmed).await.expect("a read");
+        assert_eq!(reading.state.nodes().len(), uuid as usize);
+        assert_eq!((reading.consistency, reading.age), (Consistency::Confirmed, Some(Duration::ZERO)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_quorum_a_stale_read_tells_its_age_and_a_confirmed_one_says_so() {
+    let mut three = Three::bootstrapped().await;
+    three.write(1, join(1)).await;
+    three.until("the write everywhere", |three| three.has_nodes(1)).await;
+    three.stop(1).await;
+    three.stop(2).await;
+    let lone = three.handle(3);
+    let soon = CallContext {
+        deadline: Some(Instant::now() + Duration::from_secs(2)),
+        ..CallContext::new(RequestId::drawn(1))
+    };
+    assert_eq!(lone.read(Consistency::Confirmed, soon.clone()).await.err(), Some(ReadError::NoQuorum));
+    let reading = lone.read(Consistency::Stale, soon).await.expect("a stale read");
+    assert_eq!(reading.state.nodes().len(), 1);
+    assert!(reading.age.is_some_and(|age| age > timings().election_max), "{:?}", reading.age);
 }

@@ -1,4 +1,5 @@
-//! Raft as a whole: openraft's own suite on the store, and small groups over the network in memory.
+//! Raft as a whole: openraft's own suite on the store, and small groups over the network in memory, what version 1 wrote.
 
 mod group;
 mod store;
+mod version_1;
