@@ -30,7 +30,7 @@ ARGS ?=
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help up install release build model tools test verify-engine verify-saturation verify-idle verify-chaos \
-        chaos bench-engine fmt lint docs audit audit-tool clean
+        verify-kills verify-stress chaos bench-engine fmt lint docs audit audit-tool clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,13 +76,27 @@ verify-engine: model tools ## Hold the engine to its references on whole texts, 
 	cargo test --workspace --locked --no-fail-fast $(ENGINE_TESTS:%=--test %) -- --nocapture
 
 # The optimised binary, under tests that need no optimisation themselves.
+verify-saturation verify-idle verify-kills verify-stress: export HELIXFLOW_TEST_BINARY := $(RELEASE)
 verify-saturation verify-idle: export HELIXFLOW_WINDOW_SECONDS := 60
-verify-saturation verify-idle: export HELIXFLOW_TEST_BINARY := $(RELEASE)
 verify-saturation verify-idle: export HELIXFLOW_TEST_MODEL := $(MODEL)
 
 verify-saturation: release model ## Saturate gateways and engines for a minute: no election, no node judged lost
 	cargo test --workspace --locked --test a_saturated_cluster_holds_no_election -- --nocapture
 	cargo test --locked --package helixflow-coordinator --test processes -- --ignored --nocapture
+
+verify-stress: export HELIXFLOW_WINDOW_SECONDS := 3600
+verify-stress: release ## Keep every core busy for an hour beside a Raft group: no election
+	cargo test --locked --package helixflow-coordinator --test processes -- --ignored --nocapture
+
+VERIFY := $(CARGO_TARGET_DIR)/verify
+
+# Run again, it goes on where it was; its record is removed when all is done, so that the next run begins anew.
+verify-kills: export HELIXFLOW_KILLS := 1000
+verify-kills: export HELIXFLOW_KILLS_RECORD := $(VERIFY)/kills.json
+verify-kills: release ## Kill the leader 1,000 times under a write load, in parts that go on where they were broken off
+	mkdir -p $(VERIFY)
+	cargo test --locked --package helixflow-coordinator --test processes killed -- --nocapture
+	mv $(HELIXFLOW_KILLS_RECORD) $(VERIFY)/kills-done.json
 
 verify-idle: release model ## Leave a cluster alone for a minute: no process uses 1 % of a core
 	cargo test --workspace --locked --test an_idle_cluster_uses_no_cpu -- --nocapture

@@ -1,6 +1,14 @@
 //! Coordinators as real processes: killed without warning, idle, and on a machine whose cores are all busy.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test stops at the first thing that fails")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test stops at the first thing that fails, and says what it measured"
+)]
 
+mod clients;
+mod history;
 mod kill;
 mod seats;
 mod steady;
+mod tally;

@@ -1,5 +1,5 @@
-//! Three coordinators, each in a process of its own: this test program once more, told by its environment which
-//! configuration to run.
+//! Three coordinators, each in a process of its own: the binary that the environment names, or this test program once
+//! more, told by its environment which configuration to run.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -9,17 +9,19 @@ use helixflow_coordinator::{CoordinatorConfig, run};
 use helixflow_env::Env;
 use helixflow_env::net::Connector;
 use helixflow_proto::v1::cluster_service_client::ClusterServiceClient;
-use helixflow_proto::v1::{
-    BootstrapRequest, CoordinatorMember, JoinNodeRequest, StatusRequest, StatusResponse,
-};
+use helixflow_proto::v1::{BootstrapRequest, CoordinatorMember, StatusRequest, StatusResponse};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::time::{sleep, timeout};
 use tonic::transport::{Channel, Endpoint};
 
+/// Names the binary `helixflow` to run; `make verify-…` names the optimised one.
+const BINARY: &str = "HELIXFLOW_TEST_BINARY";
 /// Names the configuration that a child runs.
 const CHILD: &str = "HELIXFLOW_TEST_COORDINATOR";
 /// Nothing here takes so long, even on a machine whose cores are all busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// A seat that lacks fewer entries follows: under load they all lack some.
+const LAG: u64 = 500;
 /// How long one call may take before another coordinator is asked.
 const CALL: Duration = Duration::from_millis(500);
 
@@ -75,12 +77,20 @@ impl Drop for Seat {
 }
 
 fn spawn(config: &Path) -> Child {
-    Command::new(std::env::current_exe().expect("this program"))
-        .args(["seats::a_coordinator_of_its_own_process", "--exact", "--nocapture"])
-        .env(CHILD, config)
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("a process")
+    let mut command = match std::env::var_os(BINARY) {
+        Some(binary) => {
+            let mut command = Command::new(binary);
+            command.args(["coordinator", "run", "--config"]).arg(config);
+            command
+        }
+        None => {
+            let mut command = Command::new(std::env::current_exe().expect("this program"));
+            command.args(["seats::a_coordinator_of_its_own_process", "--exact", "--nocapture"]);
+            command.env(CHILD, config);
+            command
+        }
+    };
+    command.stdout(Stdio::null()).spawn().expect("a process")
 }
 
 /// A loopback address that was free a moment ago.
@@ -144,35 +154,20 @@ impl Cluster {
         Some(status.into_inner())
     }
 
-    /// The seat whose process leads by its own word.
-    pub(crate) async fn leader(&self) -> usize {
-        self.until("a leader", async || {
+    /// Waits until every seat follows the same leader and has applied what that one had; gives the leader's seat.
+    pub(crate) async fn settled(&self) -> usize {
+        self.until("a settled group", async || {
+            let mut views = Vec::new();
             for seat in 0..self.seats.len() {
-                if self.status(seat).await.is_some_and(|s| s.leader == s.coordinator) {
-                    return Some(seat);
-                }
+                views.push(self.status(seat).await?);
             }
-            None
-        })
-        .await
-    }
-
-    /// Joins a node of that uuid, at one coordinator after the other until one says that it is done.
-    pub(crate) async fn write(&self, uuid: u128) -> u64 {
-        let request = JoinNodeRequest {
-            uuid: format!("{uuid:032x}"),
-            region: "eu-1".to_owned(),
-            advertise: "127.0.0.1:9".to_owned(),
-            memory_bytes: 1,
-        };
-        self.until("an acknowledged write", async || {
-            for seat in 0..self.seats.len() {
-                let mut client = self.client(seat);
-                if let Ok(Ok(joined)) = timeout(CALL, client.join_node(request.clone())).await {
-                    return Some(joined.into_inner().node);
-                }
-            }
-            None
+            let leader = views.iter().position(|view| view.leader == view.coordinator)?;
+            // Asked in order: whoever was asked after the leader may know more, whoever before it a little less.
+            let known = views
+                .iter()
+                .all(|view| view.leader == views[leader].leader && view.term == views[leader].term);
+            let caught_up = views.iter().all(|view| view.applied_index + LAG >= views[leader].applied_index);
+            (known && caught_up).then_some(leader)
         })
         .await
     }
