@@ -1,20 +1,24 @@
-//! Small files that must survive a crash: identities, accepted epochs, cluster records.
+//! What must survive a crash: small files replaced as a whole, and files written in place, as the Raft log's are.
 //!
-//! Weights and the Raft log have stores of their own. Calls block: they are short, and made at start or on rare changes.
+//! Weights have a store of their own. Calls block: they are made at start, on rare changes, or on a thread that may wait
+//! for the disk. The disk in memory loses at a crash what a real one may lose.
 
 mod log_file;
 mod memory;
+mod memory_file;
 mod real;
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use futures::future::BoxFuture;
+
 pub use log_file::{append, tail};
-pub use memory::MemoryDisk;
+pub use memory::{DiskFaults, MemoryDisk};
 pub use real::RealDisk;
 
-/// Reads and durably writes small files.
+/// Reads and durably writes files.
 pub trait Disk: Send + Sync + fmt::Debug {
     /// The file's bytes.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
@@ -31,11 +35,38 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// The entries of a folder, sorted.
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
 
-    /// Removes a file.
+    /// Removes a file. After a crash it may be there again.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
+
+    /// Opens a file to write it in place, made when missing. After a crash a new one may be missing again, until
+    /// [`Disk::rename_durably`] gave it its name.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+
+    /// Gives a file another name in the same folder, for good: what bore that name is gone.
+    fn rename_durably(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Bytes that files under this folder may still take.
+    fn room(&self, folder: &Path) -> io::Result<u64>;
 
     /// Takes a lock that lasts until it is dropped or the process ends; `WouldBlock` when another holds it.
     fn lock(&self, path: &Path) -> io::Result<Lock>;
+}
+
+/// A file that is written in place.
+pub trait DiskFile: Send + fmt::Debug {
+    /// How many bytes it has.
+    fn size(&self) -> io::Result<u64>;
+
+    /// All its bytes.
+    fn read(&self) -> io::Result<Vec<u8>>;
+
+    /// Overwrites bytes, and extends the file where they reach beyond its end. After a crash any part of them may be
+    /// there or not, until [`DiskFile::sync`].
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Makes all that was written durable. When it fails, what was written since the last one may be lost for good,
+    /// even where it can still be read: asking again proves nothing.
+    fn sync(&mut self) -> BoxFuture<'_, io::Result<()>>;
 }
 
 /// A held lock.
@@ -76,6 +107,29 @@ mod tests {
         assert!(disk.lock(&root.join("lock")).is_ok());
         disk.remove_file(&file).expect("a removal");
         assert!(!disk.exists(&file));
+        writes_in_place(disk, root);
+        assert!(disk.room(root).expect("its room") > 0);
+    }
+
+    fn writes_in_place(disk: &dyn Disk, root: &Path) {
+        let (new, named) = (root.join("a/new"), root.join("a/named"));
+        let mut open = disk.open(&new).expect("a new file");
+        open.write_at(2, b"cd").expect("a write");
+        open.write_at(0, b"ab").expect("a write");
+        block_on(open.sync()).expect("a sync");
+        disk.rename_durably(&new, &named).expect("a name");
+        open.write_at(3, b"D").expect("a write under the new name");
+        assert_eq!(open.size().ok(), Some(4));
+        assert_eq!(disk.open(&named).and_then(|file| file.read()).ok().as_deref(), Some(&b"abcD"[..]));
+        assert!(!disk.exists(&new));
+    }
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime")
+            .block_on(future)
     }
 
     #[test]

@@ -32,7 +32,7 @@ use tokio::runtime::Handle as Runtime;
 use tonic::service::Routes;
 
 use self::group::Group;
-use self::log::{LogStorage, RedbStore};
+use self::log::{LogStorage, Place, SEGMENT_BYTES, SegmentedLog};
 use self::machine::Machine;
 use self::network::{MAX_FRAME_BYTES, Network, Peers, Receiver};
 use self::server::Server;
@@ -71,6 +71,12 @@ pub enum StartError {
     /// The log cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenLogError),
+    /// The log was written before it had segments.
+    #[error("{path} is the log of an earlier build, which this one does not read: give an empty data_dir")]
+    Earlier {
+        /// The file.
+        path: PathBuf,
+    },
     /// The log can be opened, but not read.
     #[error(
         "the Raft log cannot be loaded: restore data_dir from a backup, or remove this coordinator and add it anew under another id"
@@ -102,9 +108,18 @@ pub(crate) async fn start<R: AsyncRuntime>(setup: Setup) -> Result<(Handle, Rout
 async fn start_group<R: AsyncRuntime>(setup: Setup) -> Result<(Arc<Group<R>>, Handle), StartError> {
     let Setup { id, hello, timings, data_dir, env, disk } = setup;
     let config = settings::settings(hello.cluster.as_str(), &timings).map_err(StartError::Timings)?;
-    let draw = || DiskId(u128::from(env.random.next_u64()) << 64 | u128::from(env.random.next_u64()));
-    let owner = format!("{} of cluster {}", id, hello.cluster);
-    let store = RedbStore::open(&data_dir.join("raft.redb"), &owner, draw)?;
+    let earlier = data_dir.join("raft.redb");
+    if env.disk.exists(&earlier) {
+        return Err(StartError::Earlier { path: earlier });
+    }
+    let place = Place {
+        disk: Arc::clone(&env.disk),
+        random: Arc::clone(&env.random),
+        folder: data_dir.join("log"),
+        owner: format!("{} of cluster {}", id, hello.cluster),
+        segment_bytes: SEGMENT_BYTES,
+    };
+    let store = SegmentedLog::open(place, disk.clone()).await?;
     let us = Receiver { id, disk: store.disk() };
     let (storage, written) =
         LogStorage::<R>::start(store, &disk).map_err(|error| StartError::Load(Box::new(error)))?;

@@ -24,6 +24,9 @@ async fn start_error(cluster: &Cluster, id: u64) -> String {
     text
 }
 
+/// The first segment of a coordinator's log, in its data directory.
+const SEGMENT: &str = "log/00000000000000000001.segment";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_on_the_raft_port_is_refused() {
     let cluster = Cluster::bootstrapped(1).await;
@@ -78,8 +81,8 @@ async fn another_coordinators_folder_is_refused() {
     cluster.stop(2).await;
     let from = cluster.folder.path().join("1");
     let to = cluster.folder.path().join("2");
-    let log = cluster.env.disk.read(&from.join("raft.redb")).expect("a log");
-    cluster.env.disk.write_durably(&to.join("raft.redb"), &log).expect("a copy");
+    let log = cluster.env.disk.read(&from.join(SEGMENT)).expect("a log");
+    cluster.env.disk.write_durably(&to.join(SEGMENT), &log).expect("a copy");
     let refused = start_error(&cluster, 2).await;
     assert!(refused.contains("belongs to coordinator-1 of cluster alpha"), "{refused}");
 }
@@ -93,7 +96,11 @@ async fn a_damaged_log_and_a_damaged_snapshot_are_refused() {
     let snapshot = start_error(&cluster, 1).await;
     assert!(snapshot.contains("the snapshot") && snapshot.contains("is damaged"), "{snapshot}");
     cluster.env.disk.remove_file(&folder.join("snapshot")).expect("a removal");
-    cluster.env.disk.write_durably(&folder.join("raft.redb"), b"not a log").expect("a write");
+    cluster.env.disk.write_durably(&folder.join("raft.redb"), b"of an earlier build").expect("a write");
+    let earlier = start_error(&cluster, 1).await;
+    assert!(earlier.contains("is the log of an earlier build"), "{earlier}");
+    cluster.env.disk.remove_file(&folder.join("raft.redb")).expect("a removal");
+    cluster.env.disk.write_durably(&folder.join(SEGMENT), b"not a log").expect("a write");
     let log = start_error(&cluster, 1).await;
-    assert!(log.contains("is damaged or is no log"), "{log}");
+    assert!(log.contains("the Raft log") && log.contains("is damaged"), "{log}");
 }

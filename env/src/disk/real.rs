@@ -3,11 +3,13 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
+use futures::future::{BoxFuture, ready};
+use rustix::fs::{FlockOperation, flock, statvfs};
 
-use super::{Disk, Lock};
+use super::{Disk, DiskFile, Lock};
 
 /// Files by rename, each synced with its folder.
 #[derive(Clone, Copy, Debug)]
@@ -24,11 +26,7 @@ impl Disk for RealDisk {
         let mut file = File::create(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        match path.parent() {
-            Some(folder) => File::open(folder)?.sync_all(),
-            None => Ok(()),
-        }
+        self.rename_durably(Path::new(&temporary), path)
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
@@ -50,9 +48,52 @@ impl Disk for RealDisk {
         fs::remove_file(path)
     }
 
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)?;
+        Ok(Box::new(RealFile(file)))
+    }
+
+    fn rename_durably(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)?;
+        match to.parent() {
+            Some(folder) => File::open(folder)?.sync_all(),
+            None => Ok(()),
+        }
+    }
+
+    fn room(&self, folder: &Path) -> io::Result<u64> {
+        let file_system = statvfs(folder)?;
+        Ok(file_system.f_bavail.saturating_mul(file_system.f_frsize))
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Lock> {
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
         flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         Ok(Lock::new(file))
+    }
+}
+
+#[derive(Debug)]
+struct RealFile(File);
+
+impl DiskFile for RealFile {
+    fn size(&self) -> io::Result<u64> {
+        self.0.metadata().map(|metadata| metadata.len())
+    }
+
+    fn read(&self) -> io::Result<Vec<u8>> {
+        let length = usize::try_from(self.size()?).map_err(io::Error::other)?;
+        let mut bytes = vec![0; length];
+        self.0.read_exact_at(&mut bytes, 0)?;
+        Ok(bytes)
+    }
+
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+
+    /// Blocks the thread that polls it.
+    fn sync(&mut self) -> BoxFuture<'_, io::Result<()>> {
+        Box::pin(ready(self.0.sync_data()))
     }
 }

@@ -1,28 +1,36 @@
 //! The Raft log: vote, entries, purge and commit marks, durable in one order.
 //!
-//! [`LogStore`] is what a disk format has to give; [`redb`] is the one there is. [`writer`] is its only caller: one
-//! ordered writer that makes a whole batch durable with one sync. [`storage`] is openraft's view of it.
+//! [`LogStore`] is what a disk format has to give; [`segmented`] is the one in use, and `redb` the one that tests hold it
+//! to. [`writer`] is its only caller: one ordered writer that makes a whole batch durable with one sync. [`storage`] is
+//! openraft's view of it.
 
-mod redb;
+mod contents;
+#[cfg(test)]
+pub(crate) mod redb;
+mod segmented;
 mod storage;
+#[cfg(test)]
+mod tests;
 mod writer;
 
-use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
 
 use super::codec::CodecError;
-use super::record::{EntryRecord, LogIdRecord, VoteRecord};
+use super::record::{LogIdRecord, VoteRecord};
 
-pub use redb::OpenLogError;
-pub(crate) use redb::RedbStore;
+pub(crate) use contents::Contents;
+pub use segmented::OpenLogError;
+pub(crate) use segmented::{Place, SEGMENT_BYTES, SegmentedLog};
 pub(crate) use storage::LogStorage;
 
 /// A format that keeps the log on a disk.
 pub(crate) trait LogStore: Send + 'static {
-    /// Everything that it holds.
-    fn load(&self) -> Result<Contents, StoreError>;
+    /// Everything that it held when it was opened. Asked once.
+    fn load(&mut self) -> Result<Contents, StoreError>;
 
-    /// Makes the writes durable, in order, all or none of them, with one sync.
-    fn commit(&mut self, batch: &[Write]) -> Result<(), StoreError>;
+    /// Makes the writes durable, in order, all or none of them, with one sync. Blocks the thread that polls it.
+    fn commit(&mut self, batch: &[Write]) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// One change of the log.
@@ -40,14 +48,14 @@ pub(crate) enum Write {
     Committed(Option<LogIdRecord>),
 }
 
-/// What a store holds.
-#[derive(Debug, Default)]
-pub(crate) struct Contents {
-    pub(crate) vote: Option<VoteRecord>,
-    pub(crate) purged: Option<LogIdRecord>,
-    pub(crate) committed: Option<LogIdRecord>,
-    /// By index, each with its encoded size.
-    pub(crate) entries: BTreeMap<u64, (EntryRecord, usize)>,
+impl Write {
+    /// The highest index of an entry in it.
+    fn highest(&self) -> Option<u64> {
+        match self {
+            Self::Entries(entries) => entries.iter().map(|(index, _)| *index).max(),
+            _ => None,
+        }
+    }
 }
 
 /// The disk or the file failed. Whatever it was, the log can no longer be trusted to grow.
@@ -59,7 +67,7 @@ pub(crate) enum StoreError {
         /// Its file.
         path: String,
         /// What it said.
-        source: Box<::redb::Error>,
+        source: io::Error,
     },
     /// A record in it is damaged or of another version.
     #[error("the Raft log at {path} cannot be read")]

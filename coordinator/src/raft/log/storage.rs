@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use super::writer::Writer;
 use super::{Contents, LogStore, StoreError, Write};
 use crate::raft::codec::encode;
-use crate::raft::record::{EntryRecord, LogIdRecord};
+use crate::raft::record::EntryRecord;
 use crate::raft::types::{Entry, LogId, TypeConfig, Vote};
 
 /// Most bytes of entries in one append to a follower; a single larger entry still goes alone.
@@ -34,7 +34,7 @@ pub(crate) struct LogStorage<R> {
 impl<R> LogStorage<R> {
     /// Loads the store and starts its writer on `runtime`. The task ends once every clone is gone and all is written.
     pub(crate) fn start(
-        store: impl LogStore,
+        mut store: impl LogStore,
         runtime: &Handle,
     ) -> Result<(Self, JoinHandle<()>), StoreError> {
         let contents = Arc::new(Mutex::new(store.load()?));
@@ -46,12 +46,6 @@ impl<R> LogStorage<R> {
 impl<R> Clone for LogStorage<R> {
     fn clone(&self) -> Self {
         Self { contents: Arc::clone(&self.contents), writer: self.writer.clone(), runtime: PhantomData }
-    }
-}
-
-impl Contents {
-    fn last(&self) -> Option<LogIdRecord> {
-        self.entries.last_key_value().map(|(_, (entry, _))| entry.id).or(self.purged)
     }
 }
 
@@ -80,7 +74,7 @@ impl<R: AsyncRuntime> RaftLogReader<TypeConfig<R>> for LogStorage<R> {
     }
 
     async fn read_vote(&mut self) -> io::Result<Option<Vote>> {
-        Ok(self.contents.lock().vote.map(Into::into))
+        Ok(self.contents.lock().marks.vote.map(Into::into))
     }
 }
 
@@ -90,7 +84,7 @@ impl<R: AsyncRuntime> RaftLogStorage<TypeConfig<R>> for LogStorage<R> {
     async fn get_log_state(&mut self) -> io::Result<LogState<TypeConfig<R>>> {
         let contents = self.contents.lock();
         Ok(LogState {
-            last_purged_log_id: contents.purged.map(Into::into),
+            last_purged_log_id: contents.marks.purged.map(Into::into),
             last_log_id: contents.last().map(Into::into),
         })
     }
@@ -102,18 +96,18 @@ impl<R: AsyncRuntime> RaftLogStorage<TypeConfig<R>> for LogStorage<R> {
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
         let vote = (*vote).into();
         self.writer.write(Write::Vote(vote)).await?;
-        self.contents.lock().vote = Some(vote);
+        self.contents.lock().marks.vote = Some(vote);
         Ok(())
     }
 
     async fn save_committed(&mut self, committed: Option<LogId>) -> io::Result<()> {
         let committed = committed.map(Into::into);
-        self.contents.lock().committed = committed;
+        self.contents.lock().marks.committed = committed;
         self.writer.submit(Write::Committed(committed), Box::new(|_| {})).await
     }
 
     async fn read_committed(&mut self) -> io::Result<Option<LogId>> {
-        Ok(self.contents.lock().committed.map(Into::into))
+        Ok(self.contents.lock().marks.committed.map(Into::into))
     }
 
     async fn append<I>(&mut self, entries: I, flushed: IOFlushed<TypeConfig<R>>) -> io::Result<()>
@@ -139,17 +133,13 @@ impl<R: AsyncRuntime> RaftLogStorage<TypeConfig<R>> for LogStorage<R> {
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> io::Result<()> {
         let last = last.map(|id| id.index);
-        self.contents.lock().entries.split_off(&last.map_or(0, |index| index.saturating_add(1)));
+        self.contents.lock().truncate_after(last);
         // Not awaited: whatever is appended next is durable only after this, for there is one queue.
         self.writer.submit(Write::TruncateAfter(last), Box::new(|_| {})).await
     }
 
     async fn purge(&mut self, upto: LogId) -> io::Result<()> {
-        {
-            let mut contents = self.contents.lock();
-            contents.entries = contents.entries.split_off(&upto.index.saturating_add(1));
-            contents.purged = Some(upto.into());
-        }
+        self.contents.lock().purge(upto.into());
         // Not awaited: a crash before it only means to purge again.
         self.writer.submit(Write::Purge(upto.into()), Box::new(|_| {})).await
     }

@@ -76,7 +76,7 @@ async fn run(mut store: impl LogStore, mut jobs: mpsc::Receiver<Job>) {
         let ended = received == 0 && jobs.is_closed() && jobs.is_empty();
         let (writes, callbacks) = sort(batch, &mut committed);
         if !writes.is_empty() || received == 0 {
-            let result = commit(&mut store, writes, committed.take(), &mut failed);
+            let result = commit(&mut store, writes, committed.take(), &mut failed).await;
             answer(callbacks, result);
         }
         if ended {
@@ -101,7 +101,7 @@ fn sort(batch: Vec<Job>, committed: &mut Option<Write>) -> (Vec<Write>, Vec<Call
     (writes, callbacks)
 }
 
-fn commit(
+async fn commit(
     store: &mut impl LogStore,
     mut writes: Vec<Write>,
     committed: Option<Write>,
@@ -114,7 +114,7 @@ fn commit(
     if writes.is_empty() {
         return Ok(());
     }
-    let result = store.commit(&writes);
+    let result = store.commit(&writes).await;
     if let Err(error) = &result {
         *failed = true;
         tracing::error!(%error, source = ?std::error::Error::source(error), "the Raft log takes nothing more");
@@ -149,10 +149,10 @@ mod tests {
     struct Recorder(Arc<Mutex<Recorded>>);
 
     impl LogStore for Recorder {
-        fn load(&self) -> Result<Contents, StoreError> {
+        fn load(&mut self) -> Result<Contents, StoreError> {
             Ok(Contents::default())
         }
-        fn commit(&mut self, batch: &[Write]) -> Result<(), StoreError> {
+        async fn commit(&mut self, batch: &[Write]) -> Result<(), StoreError> {
             let mut recorded = self.0.lock();
             recorded.batches.push(batch.to_vec());
             if recorded.fail { Err(StoreError::Failed) } else { Ok(()) }

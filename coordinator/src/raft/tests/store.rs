@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use helixflow_env::Env;
+use helixflow_env::{Env, SeededRandom};
 use helixflow_model::{ClusterId, CoordinatorId, Incarnation, Region};
 use helixflow_policy::state::{Capacity, Command, NodeUuid};
 use openraft::StorageError;
@@ -14,7 +14,7 @@ use openraft::vote::RaftLeaderId;
 use openraft_rt_tokio::TokioRuntime;
 use tokio::runtime::Handle as Runtime;
 
-use crate::raft::log::{LogStorage, RedbStore};
+use crate::raft::log::{LogStorage, Place, SEGMENT_BYTES, SegmentedLog};
 use crate::raft::machine::Machine;
 use crate::raft::record::EntryRecord;
 use crate::raft::snapshot::Snapshots;
@@ -29,7 +29,14 @@ impl StoreBuilder<Types, LogStorage<TokioRuntime>, Machine, tempfile::TempDir> f
         &self,
     ) -> Result<(tempfile::TempDir, LogStorage<TokioRuntime>, Machine), StorageError<Types>> {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let store = RedbStore::open(&folder.path().join("log"), "a test", || DiskId(1)).expect("a new log");
+        let place = Place {
+            disk: Env::real().disk,
+            random: Arc::new(SeededRandom::new(1)),
+            folder: folder.path().join("log"),
+            owner: "a test".to_owned(),
+            segment_bytes: SEGMENT_BYTES,
+        };
+        let store = SegmentedLog::open(place, Runtime::current()).await.expect("a new log");
         let (storage, _) = LogStorage::start(store, &Runtime::current()).expect("an empty log");
         Ok((folder, storage, machine()))
     }
