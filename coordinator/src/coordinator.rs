@@ -30,7 +30,7 @@ use crate::config::CoordinatorConfig;
 use crate::error::CoordinatorError;
 use crate::gateway::{self, Gateway};
 use crate::ports::{Addresses, Ports};
-use crate::raft::{Handle, RestingRuntime, Setup};
+use crate::raft::{Handle, RestingRuntime, Setup, Sizes};
 use crate::telemetry::{MAX_REPORT_BYTES, Telemetry};
 use crate::{cluster, http, raft, reconcile, telemetry};
 
@@ -80,6 +80,7 @@ impl Coordinator {
             id: config.id,
             hello: Hello::new(config.cluster.clone()),
             timings: config.timings.clone(),
+            sizes: Sizes::default(),
             data_dir: config.data_dir.clone(),
             env: env.clone(),
             disk: disk_runtime.handle().clone(),

@@ -6,13 +6,13 @@ use std::time::Duration;
 use helixflow_model::CoordinatorId;
 use helixflow_proto::error::{Reason, status};
 use helixflow_proto::v1::{DescribeRequest, DescribeResponse};
-use openraft::AsyncRuntime;
 use openraft::errors::{InitializeError, RaftError};
 use tokio::time::timeout;
 use tonic::Status;
 
 use super::group::Group;
 use super::network::disk_of;
+use super::platform::Platform;
 use super::types::{DiskId, Member};
 
 /// How long a member may take to say who it is.
@@ -89,7 +89,7 @@ impl From<BootstrapError> for Status {
 }
 
 /// Makes the group of these members, by their Raft addresses. Asked again for the same members, it changes nothing.
-pub(super) async fn bootstrap<R: AsyncRuntime>(
+pub(super) async fn bootstrap<R: Platform>(
     group: &Group<R>,
     addresses: &BTreeMap<CoordinatorId, String>,
 ) -> Result<(), BootstrapError> {
@@ -116,7 +116,7 @@ pub(super) async fn bootstrap<R: AsyncRuntime>(
     }
 }
 
-fn same_members<R: AsyncRuntime>(
+fn same_members<R: Platform>(
     group: &Group<R>,
     addresses: &BTreeMap<CoordinatorId, String>,
 ) -> Result<(), BootstrapError> {
@@ -129,7 +129,7 @@ fn same_members<R: AsyncRuntime>(
     Err(BootstrapError::HasALog { us: group.us().id, members: members.join(", ") })
 }
 
-async fn disk_of_peer<R: AsyncRuntime>(
+async fn disk_of_peer<R: Platform>(
     group: &Group<R>,
     id: CoordinatorId,
     address: &str,
@@ -148,7 +148,7 @@ async fn disk_of_peer<R: AsyncRuntime>(
     disk_of(&disk).ok_or_else(|| no_answer(Status::internal("it did not name its disk")))
 }
 
-async fn describe<R: AsyncRuntime>(group: &Group<R>, address: &str) -> Result<DescribeResponse, Status> {
+async fn describe<R: Platform>(group: &Group<R>, address: &str) -> Result<DescribeResponse, Status> {
     let mut client = group.peers().client(address)?;
     let answer = timeout(DESCRIBE_TIMEOUT, client.describe(DescribeRequest {})).await;
     let late = |_| Status::deadline_exceeded(format!("no answer within {DESCRIBE_TIMEOUT:?}"));

@@ -9,21 +9,21 @@ use helixflow_policy::state::Command;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{ClientWriteError, Fatal, LinearizableReadError, RaftError};
 use openraft::raft::ReadPolicy;
-use openraft::{AsyncRuntime, Instant as _, RaftMetrics, ServerState};
+use openraft::{Instant as _, RaftMetrics, ServerState};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::machine::Machine;
 use super::network::{Peers, Receiver};
+use super::platform::Platform;
 use super::record::{ProposeReply, ReadIndexReply};
 use super::standing::{Role, Standing};
 use super::types::{Member, Proposal, TypeConfig};
 
 /// openraft, instantiated.
-type Raft<R> = openraft::Raft<TypeConfig<R>, Machine>;
+type Raft<R> = openraft::Raft<TypeConfig<R>, <R as Platform>::Machine>;
 
 /// What the service and the handle share.
-pub(super) struct Group<R: AsyncRuntime> {
+pub(super) struct Group<R: Platform> {
     us: Receiver,
     raft: Raft<R>,
     peers: Arc<Peers>,
@@ -39,7 +39,7 @@ struct Heard {
     longest_silence: Duration,
 }
 
-impl<R: AsyncRuntime> Group<R> {
+impl<R: Platform> Group<R> {
     pub(super) fn new(us: Receiver, raft: Raft<R>, peers: Arc<Peers>) -> Self {
         Self { us, raft, peers, heard: Mutex::default() }
     }

@@ -11,7 +11,6 @@ use async_trait::async_trait;
 use helixflow_model::CoordinatorId;
 use helixflow_policy::state::{ClusterState, Command};
 use helixflow_proto::context::CallContext;
-use openraft::AsyncRuntime;
 use openraft::async_runtime::watch::WatchReceiver;
 use parking_lot::Mutex;
 use tokio::runtime::Handle as Runtime;
@@ -23,6 +22,7 @@ use tracing::Instrument;
 use super::bootstrap::{BootstrapError, bootstrap};
 use super::codec::encode;
 use super::group::Group;
+use super::platform::Platform;
 use super::propose::{Applied, ProposeError, propose};
 use super::read::{Consistency, ReadError, Reading, confirm};
 use super::record::ProposeMessage;
@@ -51,7 +51,7 @@ trait Consensus: Send + Sync {
 }
 
 #[async_trait]
-impl<R: AsyncRuntime> Consensus for Group<R> {
+impl<R: Platform> Consensus for Group<R> {
     async fn propose(&self, command: Command, context: &CallContext) -> Result<Applied, ProposeError> {
         propose(self, command, context).await
     }
@@ -100,7 +100,7 @@ pub struct Handle {
 impl Handle {
     /// Over a group whose state is `state` and whose log is all on disk when `written` ends. The current runtime is
     /// Raft's own.
-    pub(super) fn new<R: AsyncRuntime>(
+    pub(super) fn new<R: Platform>(
         group: Arc<Group<R>>,
         state: watch::Receiver<Arc<ClusterState>>,
         written: JoinHandle<()>,

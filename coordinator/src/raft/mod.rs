@@ -10,6 +10,7 @@ mod handle;
 mod log;
 mod machine;
 mod network;
+mod platform;
 mod propose;
 mod read;
 mod record;
@@ -25,17 +26,21 @@ use std::sync::Arc;
 
 use helixflow_env::Env;
 use helixflow_model::CoordinatorId;
+use helixflow_policy::state::ClusterState;
 use helixflow_proto::hello::Hello;
 use helixflow_proto::v1::raft_service_server::RaftServiceServer;
-use openraft::AsyncRuntime;
 use tokio::runtime::Handle as Runtime;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tonic::service::Routes;
 
 use self::group::Group;
-use self::log::{LogStorage, Place, SEGMENT_BYTES, SegmentedLog};
+use self::log::{LogStorage, LogStore, Place, SegmentedLog};
 use self::machine::Machine;
 use self::network::{MAX_FRAME_BYTES, Network, Peers, Receiver};
+use self::platform::Platform;
 use self::server::Server;
+use self::settings::settings;
 use self::snapshot::Snapshots;
 use crate::config::Timings;
 
@@ -45,6 +50,7 @@ pub use log::OpenLogError;
 pub use propose::{Applied, ProposeError};
 pub use read::{Consistency, READ_DEADLINE, ReadError, Reading};
 pub(crate) use runtime::RestingRuntime;
+pub(crate) use settings::Sizes;
 pub use snapshot::SnapshotError;
 pub use standing::{Role, Standing};
 pub use types::DiskId;
@@ -57,6 +63,8 @@ pub(crate) struct Setup {
     pub(crate) hello: Hello,
     /// Heartbeats and elections.
     pub(crate) timings: Timings,
+    /// How large the log may grow.
+    pub(crate) sizes: Sizes,
     /// Where the log and the snapshot lie.
     pub(crate) data_dir: PathBuf,
     /// The world outside.
@@ -96,7 +104,9 @@ pub enum StartError {
 }
 
 /// Starts Raft on the current runtime, and gives the service for its port.
-pub(crate) async fn start<R: AsyncRuntime>(setup: Setup) -> Result<(Handle, Routes), StartError> {
+pub(crate) async fn start<R: Platform<Machine = Machine>>(
+    setup: Setup,
+) -> Result<(Handle, Routes), StartError> {
     let (group, handle) = start_group::<R>(setup).await?;
     let service = RaftServiceServer::new(Server::new(group))
         .max_decoding_message_size(MAX_FRAME_BYTES)
@@ -105,35 +115,77 @@ pub(crate) async fn start<R: AsyncRuntime>(setup: Setup) -> Result<(Handle, Rout
 }
 
 /// Opens log and snapshot, and starts openraft over them.
-async fn start_group<R: AsyncRuntime>(setup: Setup) -> Result<(Arc<Group<R>>, Handle), StartError> {
-    let Setup { id, hello, timings, data_dir, env, disk } = setup;
-    let config = settings::settings(hello.cluster.as_str(), &timings).map_err(StartError::Timings)?;
-    let earlier = data_dir.join("raft.redb");
-    if env.disk.exists(&earlier) {
-        return Err(StartError::Earlier { path: earlier });
-    }
-    let place = Place {
-        disk: Arc::clone(&env.disk),
-        random: Arc::clone(&env.random),
-        folder: data_dir.join("log"),
-        owner: format!("{} of cluster {}", id, hello.cluster),
-        segment_bytes: SEGMENT_BYTES,
-    };
-    let store = SegmentedLog::open(place, disk.clone()).await?;
-    let us = Receiver { id, disk: store.disk() };
-    let (storage, written) =
-        LogStorage::<R>::start(store, &disk).map_err(|error| StartError::Load(Box::new(error)))?;
-    let snapshots = Snapshots::open(env.disk, data_dir.join("snapshot"), disk)?;
-    let machine = Machine::new(snapshots);
+async fn start_group<R: Platform<Machine = Machine>>(
+    setup: Setup,
+) -> Result<(Arc<Group<R>>, Handle), StartError> {
+    let Opened { member, store, machine } = Opened::open(setup).await?;
+    let log = member.log::<R>(store)?;
     let state = machine.watch();
-    let peers = Arc::new(Peers::new(id, hello, env.network));
-    let network = Network::new(Arc::clone(&peers));
-    let raft = openraft::Raft::new(id, Arc::new(config), network, storage, machine)
-        .await
-        .map_err(|fatal| StartError::Refused(fatal.to_string()))?;
-    let group = Arc::new(Group::<R>::new(us, raft, peers));
-    let handle = Handle::new(Arc::clone(&group), state, written);
-    Ok((group, handle))
+    member.start(log, machine, state).await
+}
+
+/// Log and snapshot, read from the disk.
+struct Opened {
+    member: Member,
+    store: SegmentedLog,
+    machine: Machine,
+}
+
+impl Opened {
+    async fn open(setup: Setup) -> Result<Self, StartError> {
+        let Setup { id, hello, timings, sizes, data_dir, env, disk } = setup;
+        let config = settings(hello.cluster.as_str(), &timings, sizes).map_err(StartError::Timings)?;
+        let earlier = data_dir.join("raft.redb");
+        if env.disk.exists(&earlier) {
+            return Err(StartError::Earlier { path: earlier });
+        }
+        let place = Place {
+            disk: Arc::clone(&env.disk),
+            random: Arc::clone(&env.random),
+            folder: data_dir.join("log"),
+            owner: format!("{} of cluster {}", id, hello.cluster),
+            segment_bytes: sizes.segment_bytes,
+        };
+        let store = SegmentedLog::open(place, disk.clone()).await?;
+        let machine = Machine::new(Snapshots::open(env.disk, data_dir.join("snapshot"), disk.clone())?);
+        let us = Receiver { id, disk: store.disk() };
+        let peers = Arc::new(Peers::new(id, hello, env.network));
+        Ok(Self { member: Member { us, config: Arc::new(config), peers, disk }, store, machine })
+    }
+}
+
+/// A member of the group, before openraft runs.
+struct Member {
+    us: Receiver,
+    config: Arc<openraft::Config>,
+    peers: Arc<Peers>,
+    disk: Runtime,
+}
+
+/// The log as openraft sees it, and the task that writes it.
+type Log<R> = (LogStorage<R>, JoinHandle<()>);
+
+impl Member {
+    fn log<R: Platform>(&self, store: impl LogStore) -> Result<Log<R>, StartError> {
+        LogStorage::start(store, &self.disk).map_err(|error| StartError::Load(Box::new(error)))
+    }
+
+    /// Starts openraft over these parts; `state` is what the machine has applied.
+    async fn start<R: Platform>(
+        self,
+        (storage, written): Log<R>,
+        machine: R::Machine,
+        state: watch::Receiver<Arc<ClusterState>>,
+    ) -> Result<(Arc<Group<R>>, Handle), StartError> {
+        let Self { us, config, peers, .. } = self;
+        let network = Network::new(Arc::clone(&peers));
+        let raft = openraft::Raft::new(us.id, config, network, storage, machine)
+            .await
+            .map_err(|fatal| StartError::Refused(fatal.to_string()))?;
+        let group = Arc::new(Group::<R>::new(us, raft, peers));
+        let handle = Handle::new(Arc::clone(&group), state, written);
+        Ok((group, handle))
+    }
 }
 
 #[cfg(test)]

@@ -9,13 +9,13 @@ use helixflow_model::CoordinatorId;
 use helixflow_policy::state::{Command, Outcome};
 use helixflow_proto::context::{CallContext, attach};
 use helixflow_proto::error::{Reason, status};
-use openraft::AsyncRuntime;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::{Code, Request, Status};
 
 use super::group::Group;
 use super::handle::WRITE_DEADLINE;
 use super::network::PeerClient;
+use super::platform::Platform;
 use super::record::{ProposeMessage, ProposeReply};
 
 /// How long to wait for a leader before asking again: well below an election.
@@ -73,7 +73,7 @@ impl From<ProposeError> for Status {
 }
 
 /// Writes a command, wherever the leader is.
-pub(super) async fn propose<R: AsyncRuntime>(
+pub(super) async fn propose<R: Platform>(
     group: &Group<R>,
     command: Command,
     context: &CallContext,
@@ -99,7 +99,7 @@ pub(super) async fn propose<R: AsyncRuntime>(
     Err(ProposeError::NoQuorum)
 }
 
-async fn here<R: AsyncRuntime>(
+async fn here<R: Platform>(
     group: &Group<R>,
     command: Command,
     deadline: Instant,
@@ -111,7 +111,7 @@ async fn here<R: AsyncRuntime>(
     }
 }
 
-async fn forward<R: AsyncRuntime>(
+async fn forward<R: Platform>(
     group: &Group<R>,
     leader: CoordinatorId,
     command: &Command,

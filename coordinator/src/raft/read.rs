@@ -11,13 +11,13 @@ use helixflow_model::CoordinatorId;
 use helixflow_policy::state::ClusterState;
 use helixflow_proto::context::{CallContext, attach};
 use helixflow_proto::error::{Reason, status};
-use openraft::AsyncRuntime;
 use openraft::metrics::WaitError;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::{Request, Status};
 
 use super::group::Group;
 use super::network::PeerClient;
+use super::platform::Platform;
 use super::propose::RETRY_PAUSE;
 use super::record::{ReadIndexMessage, ReadIndexReply};
 
@@ -75,10 +75,7 @@ impl From<ReadError> for Status {
 }
 
 /// Waits until this coordinator has applied everything that was acknowledged before the call.
-pub(super) async fn confirm<R: AsyncRuntime>(
-    group: &Group<R>,
-    context: &CallContext,
-) -> Result<(), ReadError> {
+pub(super) async fn confirm<R: Platform>(group: &Group<R>, context: &CallContext) -> Result<(), ReadError> {
     let deadline = context.deadline.unwrap_or_else(|| Instant::now() + READ_DEADLINE);
     let mut leader_elsewhere = None;
     while Instant::now() < deadline {
@@ -98,14 +95,14 @@ pub(super) async fn confirm<R: AsyncRuntime>(
     Err(ReadError::NoQuorum)
 }
 
-async fn here<R: AsyncRuntime>(group: &Group<R>, deadline: Instant) -> Result<ReadIndexReply, ReadError> {
+async fn here<R: Platform>(group: &Group<R>, deadline: Instant) -> Result<ReadIndexReply, ReadError> {
     match timeout_at(deadline, group.read_index()).await {
         Ok(reply) => reply.map_err(|_| ReadError::Stopped),
         Err(_) => Err(ReadError::NoQuorum),
     }
 }
 
-async fn ask<R: AsyncRuntime>(
+async fn ask<R: Platform>(
     group: &Group<R>,
     leader: CoordinatorId,
     context: &CallContext,
@@ -127,7 +124,7 @@ async fn ask<R: AsyncRuntime>(
         .unwrap_or(not_there)
 }
 
-async fn applied<R: AsyncRuntime>(group: &Group<R>, index: u64, deadline: Instant) -> Result<(), ReadError> {
+async fn applied<R: Platform>(group: &Group<R>, index: u64, deadline: Instant) -> Result<(), ReadError> {
     let left = deadline.saturating_duration_since(Instant::now());
     match group.raft().wait(Some(left)).applied_index_at_least(Some(index), "a read").await {
         Ok(_) => Ok(()),

@@ -10,7 +10,6 @@ use helixflow_proto::error::{Reason, status};
 use helixflow_proto::v1::raft_service_server::RaftService;
 use helixflow_proto::v1::snapshot_chunk::Part;
 use helixflow_proto::v1::{DescribeRequest, DescribeResponse, RaftFrame, SnapshotChunk};
-use openraft::AsyncRuntime;
 use openraft::raft::AppendEntriesRequest;
 use openraft::storage::Snapshot;
 use tokio::time::{Instant, timeout};
@@ -18,6 +17,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::group::Group;
 use super::network::{FrameError, Receiver};
+use super::platform::Platform;
 use super::record::{
     AppendMessage, AppendReply, ProposeMessage, ReadIndexMessage, SnapshotHeader, SnapshotReply,
     TransferMessage, TransferReply, VoteMessage, VoteReply,
@@ -30,11 +30,11 @@ const CHUNK_DEADLINE: Duration = Duration::from_secs(10);
 const MAX_SNAPSHOT_BYTES: u64 = 256 << 20;
 
 /// Serves the other coordinators.
-pub(super) struct Server<R: AsyncRuntime> {
+pub(super) struct Server<R: Platform> {
     group: Arc<Group<R>>,
 }
 
-impl<R: AsyncRuntime> Server<R> {
+impl<R: Platform> Server<R> {
     pub(super) fn new(group: Arc<Group<R>>) -> Self {
         Self { group }
     }
@@ -50,7 +50,7 @@ fn stopped(error: impl std::fmt::Display) -> Status {
 }
 
 #[tonic::async_trait]
-impl<R: AsyncRuntime> RaftService for Server<R> {
+impl<R: Platform> RaftService for Server<R> {
     async fn describe(&self, _: Request<DescribeRequest>) -> Result<Response<DescribeResponse>, Status> {
         let us = self.us();
         let has_log = self.group.raft().is_initialized().await.map_err(stopped)?;
@@ -145,7 +145,7 @@ impl<R: AsyncRuntime> RaftService for Server<R> {
     }
 }
 
-fn entries<R: AsyncRuntime>(message: AppendMessage) -> Result<AppendEntriesRequest<TypeConfig<R>>, Status> {
+fn entries<R: Platform>(message: AppendMessage) -> Result<AppendEntriesRequest<TypeConfig<R>>, Status> {
     message.try_into().map_err(|error| FrameError::Entry(Box::new(error)).into())
 }
 

@@ -20,7 +20,7 @@ use tonic::transport::Server as Port;
 use crate::config::Timings;
 use crate::raft::group::Group;
 use crate::raft::server::Server;
-use crate::raft::{Consistency, Handle, ReadError, Reading, Role, Setup, start_group};
+use crate::raft::{Consistency, Handle, ReadError, Reading, Role, Setup, Sizes, start_group};
 use helixflow_env::runtime::Dedicated;
 
 /// Nothing here takes so long, even on a machine whose cores are all busy.
@@ -78,6 +78,7 @@ impl Three {
             id: CoordinatorId(id),
             hello: hello.clone(),
             timings: timings(),
+            sizes: Sizes::default(),
             data_dir,
             env,
             disk: Runtime::current(),
