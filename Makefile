@@ -30,7 +30,7 @@ ARGS ?=
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help up install release build model tools test verify-engine verify-saturation verify-idle verify-chaos \
-        verify-kills verify-stress chaos bench-engine fmt lint docs audit audit-tool clean
+        verify-kills verify-stress chaos bench-engine bench-raft fmt lint docs audit audit-tool clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -114,6 +114,25 @@ bench-engine: model tools ## Measure the engine beside llama.cpp; the table also
 	cargo build --release --locked --package helixflow-engine --examples
 	$(PYTHON) tests/scripts/bench_engine.py $(MODEL) --programs $(CARGO_TARGET_DIR)/release/examples \
 	    --work $(BENCH)/work --output $(BENCH)/engine.json $(ARGS)
+
+ETCD_PACKAGE := etcd-server
+ETCD_VERSION := 3.4.23-4+b4
+ETCD_SHA256  := 3a9445d4560ad6de1c375756b2a17d97713df44cbd20a658c871fe108af7ef5d
+ETCD_ROOT    := $(TOOLS)/etcd-$(ETCD_VERSION)
+ETCD         := $(ETCD_ROOT)/usr/bin/etcd
+
+bench-raft: release ## Measure writes on three coordinators beside etcd; the table also goes to target/bench/raft.json
+	@$(MAKE) --no-print-directory $(ETCD) || \
+	echo "NOT MEASURED: etcd beside us, because Debian's package $(ETCD_PACKAGE) $(ETCD_VERSION) for amd64 cannot be fetched"
+	mkdir -p $(BENCH)/work
+	cargo bench --locked --package helixflow-tests --bench raft -- --helixflow $(RELEASE) --etcd $(ETCD) \
+	    --work $(BENCH)/work --output $(BENCH)/raft.json $(ARGS)
+
+# Unpacked under target/, not installed: no rights are needed, and no service is started.
+$(ETCD):
+	rm -rf $(ETCD_ROOT) && mkdir -p $(ETCD_ROOT)
+	cd $(ETCD_ROOT) && apt-get download $(ETCD_PACKAGE)=$(ETCD_VERSION)
+	cd $(ETCD_ROOT) && echo "$(ETCD_SHA256)  $$(ls *.deb)" | sha256sum --check --strict && dpkg-deb -x *.deb .
 
 fmt: ## Format every source file
 	cargo fmt --all

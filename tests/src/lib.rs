@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 
 pub mod agreement;
 pub mod answers;
+pub mod bench;
 pub mod cluster;
 pub mod default_model;
 pub mod http;

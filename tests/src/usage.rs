@@ -67,7 +67,10 @@ impl Usage {
 }
 
 /// Time that a process has computed, in user and system mode.
-fn cpu_time(pid: u32) -> Result<Duration> {
+///
+/// # Errors
+/// When it does not run any more.
+pub fn cpu_time(pid: u32) -> Result<Duration> {
     let stat = read(&format!("/proc/{pid}/stat"))?;
     // The name, in parentheses, may hold spaces.
     let (_, fields) = stat.rsplit_once(") ").context("/proc/PID/stat has a name")?;
