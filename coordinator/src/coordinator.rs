@@ -12,13 +12,15 @@ use helixflow_env::net::Listener;
 use helixflow_env::runtime::Dedicated;
 use helixflow_env::{Env, Randomness};
 use helixflow_model::RequestId;
-use helixflow_policy::failover::LeaseTerms;
+use helixflow_policy::failover::{Advice, LeaseTerms};
+use helixflow_policy::state;
 use helixflow_proto::context::{ContextLayer, Trust};
 use helixflow_proto::hello::{Hello, HelloLayer};
 use helixflow_proto::v1::cluster_service_server::ClusterServiceServer;
 use helixflow_proto::v1::telemetry_service_server::TelemetryServiceServer;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::runtime::Handle as Runtime;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +31,7 @@ use tower::util::MapResponseLayer;
 use crate::config::CoordinatorConfig;
 use crate::error::CoordinatorError;
 use crate::gateway::{self, Gateway};
+use crate::neighbours::Neighbours;
 use crate::ports::{Addresses, Ports};
 use crate::raft::{Handle, RestingRuntime, Setup, Sizes};
 use crate::telemetry::{MAX_REPORT_BYTES, Telemetry};
@@ -76,8 +79,10 @@ impl Coordinator {
         let disk_runtime = Dedicated::several("raft-disk", DISK_THREADS).map_err(threads("raft-disk"))?;
         let Ports { grpc, raft: raft_port, http, addresses } =
             Ports::bind(&config, &env, raft_runtime.handle()).await?;
+        let about = addresses.record(config.region.clone());
         let setup = Setup {
             id: config.id,
+            about: about.clone(),
             hello: Hello::new(config.cluster.clone()),
             timings: config.timings.clone(),
             sizes: Sizes::default(),
@@ -86,11 +91,13 @@ impl Coordinator {
             disk: disk_runtime.handle().clone(),
         };
         let (raft, routes) = start_raft(setup, raft_runtime.handle()).await?;
-        let mut starting =
-            Starting { config, env, raft, stop: CancellationToken::new(), tasks: JoinSet::new() };
+        let stop = CancellationToken::new();
+        let (advice, advised) = watch::channel(None);
+        let mut starting = Starting { config, env, raft, advised, stop, tasks: JoinSet::new() };
         starting.serve_raft(raft_port, routes, raft_runtime.handle());
         starting.serve_http(http, metrics);
         starting.serve_grpc(grpc)?;
+        starting.watch_neighbours(about, advice);
         let Starting { config, raft, stop, tasks, .. } = starting;
         tracing::info!(
             id = %config.id, cluster = %config.cluster, grpc = %addresses.grpc, raft = %addresses.raft,
@@ -166,6 +173,8 @@ struct Starting {
     config: CoordinatorConfig,
     env: Env,
     raft: Handle,
+    /// What is to be changed about the timings.
+    advised: watch::Receiver<Option<Advice>>,
     stop: CancellationToken,
     tasks: JoinSet<Result<(), CoordinatorError>>,
 }
@@ -191,6 +200,19 @@ impl Starting {
     fn serve_http(&mut self, port: Listener, metrics: PrometheusHandle) {
         let served = http::serve(port, self.raft.clone(), metrics, self.stop.clone().cancelled_owned());
         self.tasks.spawn(async move { served.await.map_err(|source| ended_with("HTTP", source)) });
+    }
+
+    /// What this coordinator does about its own place in the group.
+    fn watch_neighbours(&mut self, about: state::Coordinator, advice: watch::Sender<Option<Advice>>) {
+        let neighbours = Neighbours {
+            raft: self.raft.clone(),
+            about,
+            timings: self.config.timings.clone(),
+            random: Arc::clone(&self.env.random),
+            advice,
+        };
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move { stop.run_until_cancelled(neighbours.watch()).await.unwrap_or(Ok(())) });
     }
 
     /// The port of clients, nodes and operators, and the reconcile loop beside it.
@@ -243,6 +265,7 @@ impl Starting {
             self.config.cluster.clone(),
             self.raft.clone(),
             telemetry.watch(),
+            self.advised.clone(),
             self.stop.clone(),
         );
         Routes::new(reports).add_service(ClusterServiceServer::new(cluster))

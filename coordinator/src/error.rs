@@ -4,6 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use helixflow_model::{CoordinatorId, Incarnation};
+
 use crate::config::ConfigError;
 use crate::raft::StartError;
 
@@ -59,6 +61,30 @@ pub enum CoordinatorError {
     RaftEnded {
         /// Why.
         reason: String,
+    },
+    /// It is no member any more.
+    #[error(
+        "{id} was removed from the cluster, says {by}: this process ends. To make it a member again, give it a new id and an empty data_dir, start it, and run helixflow coordinator add"
+    )]
+    Removed {
+        /// Who.
+        id: CoordinatorId,
+        /// Who says so.
+        by: CoordinatorId,
+    },
+    /// The cluster has begun a new life without it.
+    #[error(
+        "the cluster was restored or recovered as {theirs}, says {by}, while {id} still holds {ours}: this process ends. Give it a new id and an empty data_dir, start it, and run helixflow coordinator add"
+    )]
+    Overtaken {
+        /// Who.
+        id: CoordinatorId,
+        /// Who says so.
+        by: CoordinatorId,
+        /// The life that it holds.
+        ours: Incarnation,
+        /// The life that there is.
+        theirs: Incarnation,
     },
     /// A server has ended by itself.
     #[error("the {name} server has ended: see the log, then start this coordinator again")]

@@ -1,7 +1,8 @@
 //! The cluster's brain: Raft, the leader's reconcile loop, soft state of the nodes, and the services over them.
 //!
 //! [`run`] is the daemon. [`raft`] holds the replicated state, `telemetry` what nodes report, `reconcile` turns both
-//! into proposals, `cluster` answers operators and nodes.
+//! into proposals, `cluster` answers operators and nodes, `neighbours` minds this
+//! coordinator's own place in the group.
 
 mod cluster;
 pub mod config;
@@ -9,6 +10,7 @@ mod coordinator;
 mod error;
 mod gateway;
 mod http;
+mod neighbours;
 mod ports;
 pub mod raft;
 mod reconcile;

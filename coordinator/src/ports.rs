@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use helixflow_env::Env;
 use helixflow_env::net::Listener;
+use helixflow_model::Region;
+use helixflow_policy::state::Coordinator;
 use tokio::runtime::Handle as Runtime;
 
 use crate::config::CoordinatorConfig;
@@ -18,6 +20,13 @@ pub struct Addresses {
     pub raft: String,
     /// Where metrics and probes are.
     pub http: SocketAddr,
+}
+
+impl Addresses {
+    /// The record of a coordinator in this region, as the others know it.
+    pub(crate) fn record(&self, region: Region) -> Coordinator {
+        Coordinator { region, grpc: self.grpc.clone(), raft: self.raft.clone() }
+    }
 }
 
 /// The ports, open.

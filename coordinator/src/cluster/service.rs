@@ -7,32 +7,42 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use helixflow_model::{Bytes, ClusterId, CoordinatorId, Incarnation, ModelSpec, NodeId, Region};
+use helixflow_policy::failover::Advice;
 use helixflow_policy::state::{
-    Capacity, ClusterState, Command, Coordinator, MAX_COORDINATORS, NodeUuid, Outcome, Refusal,
+    Capacity, ClusterState, Command, Coordinator, MAX_COORDINATORS, NodeUuid, Outcome, Refusal, Voting,
 };
 use helixflow_proto::context::CallContext;
 use helixflow_proto::error::{Reason, invalid, status};
 use helixflow_proto::v1::cluster_service_server::ClusterService;
 use helixflow_proto::v1::{
-    AddModelRequest, AddModelResponse, BootstrapRequest, BootstrapResponse, CoordinatorMember,
-    GetTenantRequest, GetTenantResponse, JoinNodeRequest, JoinNodeResponse, NodePart, PutKeyRequest,
-    PutKeyResponse, PutTenantRequest, PutTenantResponse, RemoveKeyRequest, RemoveKeyResponse,
-    RemoveTenantRequest, RemoveTenantResponse, StatusRequest, StatusResponse, WatchNodeRequest,
+    AddCoordinatorProgress, AddCoordinatorRequest, AddModelRequest, AddModelResponse, BootstrapRequest,
+    BootstrapResponse, CoordinatorMember, GetTenantRequest, GetTenantResponse, JoinNodeRequest,
+    JoinNodeResponse, ListCoordinatorsRequest, ListCoordinatorsResponse, NodePart, PutKeyRequest,
+    PutKeyResponse, PutTenantRequest, PutTenantResponse, RemoveCoordinatorRequest, RemoveCoordinatorResponse,
+    RemoveKeyRequest, RemoveKeyResponse, RemoveTenantRequest, RemoveTenantResponse, SetLeaderRegionsRequest,
+    SetLeaderRegionsResponse, StatusRequest, StatusResponse, TransferLeaderRequest, TransferLeaderResponse,
+    WatchNodeRequest,
 };
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
+use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
+use tracing::Instrument;
 
 use super::freshness::{asked, freshness};
+use super::members;
 use super::status::{View, describe};
 use super::tenants;
+use super::warnings::warnings;
 use super::watch::parts;
 use crate::raft::{Applied, Consistency, Handle, WRITE_DEADLINE};
 use crate::telemetry::Reports;
 
 /// How long a node that joined elsewhere may take to become known here.
 const KNOWN_WITHIN: Duration = Duration::from_secs(2);
+/// Steps of an addition that wait to be read.
+const STEPS_AHEAD: usize = 4;
 /// The life of a new cluster.
 const FIRST_INCARNATION: Incarnation = Incarnation(1);
 
@@ -42,18 +52,25 @@ pub(crate) struct Service {
     raft: Handle,
     state: watch::Receiver<Arc<ClusterState>>,
     reports: watch::Receiver<Arc<Reports>>,
+    advice: watch::Receiver<Option<Advice>>,
     stop: CancellationToken,
 }
 
 impl Service {
-    /// Over the replicated state and the latest reports; streams end with `stop`.
+    /// Over the replicated state, the latest reports and the latest advice on timings; streams end with `stop`.
     pub(crate) fn new(
         cluster: ClusterId,
         raft: Handle,
         reports: watch::Receiver<Arc<Reports>>,
+        advice: watch::Receiver<Option<Advice>>,
         stop: CancellationToken,
     ) -> Self {
-        Self { cluster, state: raft.state(), raft, reports, stop }
+        Self { cluster, state: raft.state(), raft, reports, advice, stop }
+    }
+
+    /// What an operator should change, by what this coordinator knows.
+    fn warnings(&self) -> Vec<String> {
+        warnings(&self.state.borrow(), &self.raft.standing(), *self.advice.borrow())
     }
 
     /// Writes a command; a refusal of the state machine is an error of the call.
@@ -68,7 +85,8 @@ impl Service {
     }
 }
 
-fn refused(reason: &Refusal) -> Status {
+/// A refusal of the state machine, as the error of a call.
+pub(super) fn refused(reason: &Refusal) -> Status {
     match reason {
         Refusal::InvalidField { field } => invalid(&field.to_string(), reason.to_string()),
         Refusal::UnknownModel { .. } => status(Reason::UnknownModel, reason.to_string()),
@@ -79,9 +97,14 @@ fn refused(reason: &Refusal) -> Status {
 
 /// On whose behalf a call reads or writes, and when it has to be done.
 fn context<T>(request: &Request<T>) -> Result<CallContext, Status> {
-    let context = CallContext::of(request)?.clone();
+    Ok(write_context(CallContext::of(request)?))
+}
+
+/// The same for one write of a call that may take longer.
+pub(super) fn write_context(context: &CallContext) -> CallContext {
     let latest = Instant::now() + WRITE_DEADLINE;
-    Ok(CallContext { deadline: Some(context.deadline.map_or(latest, |asked| asked.min(latest))), ..context })
+    let deadline = Some(context.deadline.map_or(latest, |asked| asked.min(latest)));
+    CallContext { deadline, ..context.clone() }
 }
 
 #[tonic::async_trait]
@@ -91,7 +114,7 @@ impl ClusterService for Service {
         request: Request<BootstrapRequest>,
     ) -> Result<Response<BootstrapResponse>, Status> {
         let context = context(&request)?;
-        let members = members(request.into_inner())?;
+        let members = first_members(request.into_inner())?;
         self.raft.bootstrap(members.iter().map(|(id, m)| (*id, m.raft.clone())).collect()).await?;
         let cluster = self.cluster.clone();
         self.write(Command::Bootstrap { cluster, incarnation: FIRST_INCARNATION }, context.clone()).await?;
@@ -110,6 +133,7 @@ impl ClusterService for Service {
             standing: &self.raft.standing(),
             reading: &reading,
             reports: &reports,
+            warnings: self.warnings(),
             now: Instant::now(),
         })))
     }
@@ -203,10 +227,65 @@ impl ClusterService for Service {
         let applied = self.write(Command::RemoveKey { id }, context).await?;
         Ok(Response::new(RemoveKeyResponse { epoch: applied.index }))
     }
+
+    async fn list_coordinators(
+        &self,
+        request: Request<ListCoordinatorsRequest>,
+    ) -> Result<Response<ListCoordinatorsResponse>, Status> {
+        let context = CallContext::of(&request)?;
+        Ok(Response::new(members::list(&self.raft, context, self.warnings()).await))
+    }
+
+    type AddCoordinatorStream = BoxStream<'static, Result<AddCoordinatorProgress, Status>>;
+
+    async fn add_coordinator(
+        &self,
+        request: Request<AddCoordinatorRequest>,
+    ) -> Result<Response<Self::AddCoordinatorStream>, Status> {
+        let context = CallContext::of(&request)?.clone();
+        let AddCoordinatorRequest { raft: address, observer } = request.into_inner();
+        let voting = if observer { Voting::Observer } else { Voting::Voter };
+        let (progress, steps) = mpsc::channel(STEPS_AHEAD);
+        let add = members::Add { raft: self.raft.clone(), context, address, voting };
+        let work = self.stop.clone().run_until_cancelled_owned(add.run(progress));
+        tokio::spawn(work.in_current_span());
+        Ok(Response::new(ReceiverStream::new(steps).boxed()))
+    }
+
+    async fn remove_coordinator(
+        &self,
+        request: Request<RemoveCoordinatorRequest>,
+    ) -> Result<Response<RemoveCoordinatorResponse>, Status> {
+        let context = CallContext::of(&request)?;
+        let id = CoordinatorId(request.get_ref().id);
+        let was_member = members::remove(&self.raft, id, context).await?;
+        Ok(Response::new(RemoveCoordinatorResponse { was_member }))
+    }
+
+    async fn transfer_leader(
+        &self,
+        request: Request<TransferLeaderRequest>,
+    ) -> Result<Response<TransferLeaderResponse>, Status> {
+        let context = CallContext::of(&request)?;
+        let to = Some(CoordinatorId(request.get_ref().to)).filter(|id| id.0 > 0);
+        let leader = members::transfer(&self.raft, to, context).await?;
+        Ok(Response::new(TransferLeaderResponse { leader: leader.0 }))
+    }
+
+    async fn set_leader_regions(
+        &self,
+        request: Request<SetLeaderRegionsRequest>,
+    ) -> Result<Response<SetLeaderRegionsResponse>, Status> {
+        let context = context(&request)?;
+        let regions = request.into_inner().regions.into_iter().map(Region::new);
+        let regions = regions.collect::<Result<_, _>>().map_err(|e| invalid("regions", e.to_string()))?;
+        let applied = self.write(Command::SetLeaderRegions { regions }, context).await?;
+        Ok(Response::new(SetLeaderRegionsResponse { epoch: applied.index }))
+    }
 }
 
 /// The members of a bootstrap, each id once.
-fn members(request: BootstrapRequest) -> Result<BTreeMap<CoordinatorId, Coordinator>, Status> {
+fn first_members(request: BootstrapRequest) -> Result<BTreeMap<CoordinatorId, Coordinator>, Status> {
     if request.members.is_empty() || request.members.len() > MAX_COORDINATORS {
         let found = request.members.len();
         return Err(invalid("members", format!("members: {found} of them; give 1 to {MAX_COORDINATORS}")));

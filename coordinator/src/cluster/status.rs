@@ -23,6 +23,7 @@ pub(super) struct View<'a> {
     pub(super) standing: &'a Standing,
     pub(super) reading: &'a Reading,
     pub(super) reports: &'a Reports,
+    pub(super) warnings: Vec<String>,
     pub(super) now: Instant,
 }
 
@@ -43,6 +44,7 @@ pub(super) fn describe(view: &View<'_>) -> StatusResponse {
         violations: check(state).iter().map(ToString::to_string).collect(),
         shortfalls: shortfalls(view),
         freshness: Some(freshness(reading)),
+        warnings: view.warnings.clone(),
     }
 }
 

@@ -1,22 +1,16 @@
 //! The first membership of a new group: every member is asked who it is and which disk it has before one is made.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use helixflow_model::CoordinatorId;
 use helixflow_proto::error::{Reason, status};
-use helixflow_proto::v1::{DescribeRequest, DescribeResponse};
 use openraft::errors::{InitializeError, RaftError};
-use tokio::time::timeout;
 use tonic::Status;
 
+use super::describe::{Described, describe};
 use super::group::Group;
-use super::network::disk_of;
 use super::platform::Platform;
 use super::types::{DiskId, Member};
-
-/// How long a member may take to say who it is.
-const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why no group was made.
 #[derive(Debug, thiserror::Error)]
@@ -136,21 +130,12 @@ async fn disk_of_peer<R: Platform>(
 ) -> Result<DiskId, BootstrapError> {
     let no_answer =
         |source| BootstrapError::NoAnswer { id, address: address.to_owned(), source: Box::new(source) };
-    let DescribeResponse { coordinator, disk, has_log } =
-        describe(group, address).await.map_err(no_answer)?;
-    let found = CoordinatorId(coordinator);
+    let Described { id: found, disk, has_log, .. } = describe(group, address).await.map_err(no_answer)?;
     if found != id {
         return Err(BootstrapError::SomebodyElse { id, address: address.to_owned(), found });
     }
     if has_log {
         return Err(BootstrapError::PeerHasALog { id, address: address.to_owned() });
     }
-    disk_of(&disk).ok_or_else(|| no_answer(Status::internal("it did not name its disk")))
-}
-
-async fn describe<R: Platform>(group: &Group<R>, address: &str) -> Result<DescribeResponse, Status> {
-    let mut client = group.peers().client(address)?;
-    let answer = timeout(DESCRIBE_TIMEOUT, client.describe(DescribeRequest {})).await;
-    let late = |_| Status::deadline_exceeded(format!("no answer within {DESCRIBE_TIMEOUT:?}"));
-    Ok(answer.map_err(late)??.into_inner())
+    Ok(disk)
 }

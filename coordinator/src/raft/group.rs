@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use helixflow_model::CoordinatorId;
-use helixflow_policy::state::Command;
+use helixflow_policy::state::{ClusterState, Command, Coordinator};
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{ClientWriteError, Fatal, LinearizableReadError, RaftError};
 use openraft::raft::ReadPolicy;
 use openraft::{Instant as _, RaftMetrics, ServerState};
 use parking_lot::Mutex;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::network::{Peers, Receiver};
@@ -27,6 +28,8 @@ pub(super) struct Group<R: Platform> {
     us: Receiver,
     raft: Raft<R>,
     peers: Arc<Peers>,
+    about: Coordinator,
+    state: watch::Receiver<Arc<ClusterState>>,
     heard: Mutex<Heard>,
 }
 
@@ -40,8 +43,36 @@ struct Heard {
 }
 
 impl<R: Platform> Group<R> {
-    pub(super) fn new(us: Receiver, raft: Raft<R>, peers: Arc<Peers>) -> Self {
-        Self { us, raft, peers, heard: Mutex::default() }
+    pub(super) fn new(
+        us: Receiver,
+        raft: Raft<R>,
+        peers: Arc<Peers>,
+        about: Coordinator,
+        state: watch::Receiver<Arc<ClusterState>>,
+    ) -> Self {
+        Self { us, raft, peers, about, state, heard: Mutex::default() }
+    }
+
+    /// Keeps the addresses of the members as the membership says, for as long as Raft runs.
+    pub(super) async fn follow_addresses(raft: Raft<R>, peers: Arc<Peers>) {
+        let mut metrics = raft.server_metrics();
+        loop {
+            let membership = Arc::clone(&metrics.borrow_watched().membership_config);
+            peers.locate(membership.nodes().map(|(id, member)| (*id, member.raft.clone())));
+            if metrics.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Where this coordinator stands and how it is reached, by its configuration.
+    pub(super) fn about(&self) -> &Coordinator {
+        &self.about
+    }
+
+    /// The state as it is applied here.
+    pub(super) fn state(&self) -> Arc<ClusterState> {
+        Arc::clone(&self.state.borrow())
     }
 
     pub(super) fn us(&self) -> Receiver {
@@ -52,7 +83,7 @@ impl<R: Platform> Group<R> {
         &self.raft
     }
 
-    pub(super) fn peers(&self) -> &Peers {
+    pub(super) fn peers(&self) -> &Arc<Peers> {
         &self.peers
     }
 
@@ -108,6 +139,11 @@ impl<R: Platform> Group<R> {
         membership.nodes().map(|(id, member)| (*id, member.clone())).collect()
     }
 
+    /// The ids of the other members.
+    pub(super) fn others(&self) -> Vec<CoordinatorId> {
+        self.members().into_keys().filter(|id| *id != self.us.id).collect()
+    }
+
     /// Where the group stands, as far as this coordinator can tell.
     pub(super) fn standing(&self) -> Standing {
         let metrics = self.raft.metrics();
@@ -120,6 +156,7 @@ impl<R: Platform> Group<R> {
             term: metrics.current_term,
             applied: metrics.last_applied.map_or(0, |id| id.index),
             voters: metrics.membership_config.voter_ids().collect(),
+            members: metrics.membership_config.nodes().map(|(id, m)| (*id, m.raft.clone())).collect(),
             quorum_age: self.quorum_age(&metrics, now),
         }
     }

@@ -17,16 +17,21 @@ use tokio::runtime::Handle as Runtime;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tonic::Status;
 use tracing::Instrument;
 
+use super::ask_leader::{ChangeError, ask_leader};
 use super::bootstrap::{BootstrapError, bootstrap};
+use super::change::{Change, Survey};
 use super::codec::encode;
+use super::describe::{Described, describe};
 use super::group::Group;
 use super::platform::Platform;
 use super::propose::{Applied, ProposeError, propose};
 use super::read::{Consistency, ReadError, Reading, confirm};
 use super::record::ProposeMessage;
 use super::standing::Standing;
+use super::types::DiskId;
 
 /// Writes under way at one coordinator, at most: a few batches of the log.
 const MAX_PROPOSALS: usize = 1024;
@@ -45,6 +50,9 @@ trait Consensus: Send + Sync {
     async fn propose(&self, command: Command, context: &CallContext) -> Result<Applied, ProposeError>;
     async fn confirm(&self, context: &CallContext) -> Result<(), ReadError>;
     async fn bootstrap(&self, members: &BTreeMap<CoordinatorId, String>) -> Result<(), BootstrapError>;
+    async fn change(&self, step: Change, context: &CallContext) -> Result<Survey, ChangeError>;
+    async fn describe(&self, address: &str) -> Result<Described, Status>;
+    fn us(&self) -> (CoordinatorId, DiskId);
     fn standing(&self) -> Standing;
     async fn ended(&self) -> String;
     async fn stop(&self);
@@ -62,6 +70,18 @@ impl<R: Platform> Consensus for Group<R> {
 
     async fn bootstrap(&self, members: &BTreeMap<CoordinatorId, String>) -> Result<(), BootstrapError> {
         bootstrap(self, members).await
+    }
+
+    async fn change(&self, step: Change, context: &CallContext) -> Result<Survey, ChangeError> {
+        ask_leader(self, step, context).await
+    }
+
+    async fn describe(&self, address: &str) -> Result<Described, Status> {
+        describe(self, address).await
+    }
+
+    fn us(&self) -> (CoordinatorId, DiskId) {
+        (Self::us(self).id, Self::us(self).disk)
     }
 
     fn standing(&self) -> Standing {
@@ -164,6 +184,27 @@ impl Handle {
         let consensus = Arc::clone(&self.consensus);
         let work = async move { consensus.bootstrap(&members).await };
         self.runtime.spawn(work).await.unwrap_or(Err(BootstrapError::Stopped))
+    }
+
+    /// Has the leader make one step of a membership change, wherever it is, and tells how the group stands then: until
+    /// the call's deadline, or for [`CHANGE_DEADLINE`](super::CHANGE_DEADLINE) where it has none.
+    pub async fn change(&self, step: Change, context: CallContext) -> Result<Survey, ChangeError> {
+        let consensus = Arc::clone(&self.consensus);
+        let work = async move { consensus.change(step, &context).await };
+        self.runtime.spawn(work.in_current_span()).await.unwrap_or(Err(ChangeError::Stopped))
+    }
+
+    /// Asks who answers at the Raft port `host:port`.
+    pub async fn describe(&self, address: String) -> Result<Described, Status> {
+        let consensus = Arc::clone(&self.consensus);
+        let work = async move { consensus.describe(&address).await };
+        let stopped = |_| Status::from(ChangeError::Stopped);
+        self.runtime.spawn(work).await.map_err(stopped)?
+    }
+
+    /// This coordinator's id and disk.
+    pub fn us(&self) -> (CoordinatorId, DiskId) {
+        self.consensus.us()
     }
 
     /// Waits until Raft has ended by itself, and says why: the process cannot go on then.

@@ -3,8 +3,11 @@
 //! `log` is the durable log, `machine` applies it to the pure `ClusterState`, `network` and `server` are the two
 //! ends of the Raft port, `record` and `codec` what is stored and sent. The rest of the coordinator sees [`Handle`].
 
+mod ask_leader;
 mod bootstrap;
+mod change;
 mod codec;
+mod describe;
 mod group;
 mod handle;
 mod log;
@@ -26,7 +29,7 @@ use std::sync::Arc;
 
 use helixflow_env::Env;
 use helixflow_model::CoordinatorId;
-use helixflow_policy::state::ClusterState;
+use helixflow_policy::state::{ClusterState, Coordinator};
 use helixflow_proto::hello::Hello;
 use helixflow_proto::v1::raft_service_server::RaftServiceServer;
 use tokio::runtime::Handle as Runtime;
@@ -44,7 +47,10 @@ use self::settings::settings;
 use self::snapshot::Snapshots;
 use crate::config::Timings;
 
+pub use ask_leader::{CHANGE_DEADLINE, ChangeError};
 pub use bootstrap::BootstrapError;
+pub use change::{Change, ChangeRefusal, MemberView, Survey};
+pub use describe::Described;
 pub use handle::{Handle, WRITE_DEADLINE};
 pub use log::OpenLogError;
 pub use propose::{Applied, ProposeError};
@@ -59,6 +65,8 @@ pub use types::DiskId;
 pub(crate) struct Setup {
     /// This coordinator.
     pub(crate) id: CoordinatorId,
+    /// Where it stands and how it is reached.
+    pub(crate) about: Coordinator,
     /// Who we say we are.
     pub(crate) hello: Hello,
     /// Heartbeats and elections.
@@ -133,7 +141,7 @@ struct Opened {
 
 impl Opened {
     async fn open(setup: Setup) -> Result<Self, StartError> {
-        let Setup { id, hello, timings, sizes, data_dir, env, disk } = setup;
+        let Setup { id, about, hello, timings, sizes, data_dir, env, disk } = setup;
         let config = settings(hello.cluster.as_str(), &timings, sizes).map_err(StartError::Timings)?;
         let earlier = data_dir.join("raft.redb");
         if env.disk.exists(&earlier) {
@@ -150,13 +158,14 @@ impl Opened {
         let machine = Machine::new(Snapshots::open(env.disk, data_dir.join("snapshot"), disk.clone())?);
         let us = Receiver { id, disk: store.disk() };
         let peers = Arc::new(Peers::new(id, hello, env.network));
-        Ok(Self { member: Member { us, config: Arc::new(config), peers, disk }, store, machine })
+        Ok(Self { member: Member { us, about, config: Arc::new(config), peers, disk }, store, machine })
     }
 }
 
 /// A member of the group, before openraft runs.
 struct Member {
     us: Receiver,
+    about: Coordinator,
     config: Arc<openraft::Config>,
     peers: Arc<Peers>,
     disk: Runtime,
@@ -177,12 +186,13 @@ impl Member {
         machine: R::Machine,
         state: watch::Receiver<Arc<ClusterState>>,
     ) -> Result<(Arc<Group<R>>, Handle), StartError> {
-        let Self { us, config, peers, .. } = self;
+        let Self { us, about, config, peers, .. } = self;
         let network = Network::new(Arc::clone(&peers));
         let raft = openraft::Raft::new(us.id, config, network, storage, machine)
             .await
             .map_err(|fatal| StartError::Refused(fatal.to_string()))?;
-        let group = Arc::new(Group::<R>::new(us, raft, peers));
+        Runtime::current().spawn(Group::<R>::follow_addresses(raft.clone(), Arc::clone(&peers)));
+        let group = Arc::new(Group::<R>::new(us, raft, peers, about, state.clone()));
         let handle = Handle::new(Arc::clone(&group), state, written);
         Ok((group, handle))
     }

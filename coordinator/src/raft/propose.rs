@@ -140,7 +140,7 @@ async fn forward<R: Platform>(
 }
 
 /// Whether the leader cannot have appended the command: no connection was made, or the frame was refused.
-fn was_not_taken(status: &Status) -> bool {
+pub(super) fn was_not_taken(status: &Status) -> bool {
     let mut source = std::error::Error::source(status);
     while let Some(error) = source {
         if error.is::<tonic::ConnectError>() {

@@ -15,12 +15,14 @@ use openraft::storage::Snapshot;
 use tokio::time::{Instant, timeout};
 use tonic::{Request, Response, Status, Streaming};
 
+use super::change::change;
+use super::describe::answer;
 use super::group::Group;
 use super::network::{FrameError, Receiver};
 use super::platform::Platform;
 use super::record::{
-    AppendMessage, AppendReply, ProposeMessage, ReadIndexMessage, SnapshotHeader, SnapshotReply,
-    TransferMessage, TransferReply, VoteMessage, VoteReply,
+    AppendMessage, AppendReply, ChangeMessage, ProposeMessage, ReadIndexMessage, SnapshotHeader,
+    SnapshotReply, TransferMessage, TransferReply, VoteMessage, VoteReply,
 };
 use super::types::TypeConfig;
 
@@ -51,11 +53,12 @@ fn stopped(error: impl std::fmt::Display) -> Status {
 
 #[tonic::async_trait]
 impl<R: Platform> RaftService for Server<R> {
-    async fn describe(&self, _: Request<DescribeRequest>) -> Result<Response<DescribeResponse>, Status> {
-        let us = self.us();
+    async fn describe(
+        &self,
+        request: Request<DescribeRequest>,
+    ) -> Result<Response<DescribeResponse>, Status> {
         let has_log = self.group.raft().is_initialized().await.map_err(stopped)?;
-        let disk = us.disk.0.to_be_bytes().to_vec();
-        Ok(Response::new(DescribeResponse { coordinator: us.id.0, disk, has_log }))
+        Ok(Response::new(answer(&self.group, request.get_ref(), has_log)))
     }
 
     async fn pre_vote(&self, request: Request<RaftFrame>) -> Result<Response<RaftFrame>, Status> {
@@ -141,6 +144,12 @@ impl<R: Platform> RaftService for Server<R> {
     async fn read_index(&self, request: Request<RaftFrame>) -> Result<Response<RaftFrame>, Status> {
         let open = self.us().open::<ReadIndexMessage>(request.get_ref())?;
         let reply = self.group.read_index().await.map_err(stopped)?;
+        Ok(Response::new(self.us().reply(open.from, &reply)?))
+    }
+
+    async fn change(&self, request: Request<RaftFrame>) -> Result<Response<RaftFrame>, Status> {
+        let open = self.us().open::<ChangeMessage>(request.get_ref())?;
+        let reply = change(&self.group, open.record.change).await.map_err(stopped)?;
         Ok(Response::new(self.us().reply(open.from, &reply)?))
     }
 }

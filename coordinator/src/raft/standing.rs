@@ -1,6 +1,6 @@
 //! Where the Raft group stands, in words of our own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -48,6 +48,8 @@ pub struct Standing {
     pub applied: u64,
     /// Who has a vote.
     pub voters: BTreeSet<CoordinatorId>,
+    /// Everybody who follows the log, with or without a vote, and `host:port` of their Raft ports.
+    pub members: BTreeMap<CoordinatorId, String>,
     /// How long ago it last knew of a quorum; `None` when it never did since it started.
     pub quorum_age: Option<Duration>,
 }

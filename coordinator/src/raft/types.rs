@@ -70,6 +70,9 @@ impl fmt::Display for Proposal {
             Command::PutKey { .. } => "put key",
             Command::RemoveKey { .. } => "remove key",
             Command::SetRegionHealth { .. } => "set region health",
+            Command::AdmitCoordinator { .. } => "admit coordinator",
+            Command::RemoveCoordinator { .. } => "remove coordinator",
+            Command::SetLeaderRegions { .. } => "set leader regions",
         })
     }
 }

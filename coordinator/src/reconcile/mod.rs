@@ -1,9 +1,10 @@
-//! The leader's loop: observe state and reports, judge nodes, plan placement, propose.
+//! The leader's loop: observe state and reports, judge nodes, plan placement, propose; see to where the leader stands.
 //!
 //! What to do is decided by the pure functions of `helixflow-policy`; this shell observes, proposes and logs. It runs
 //! where the reports arrive, not on Raft's runtime: a stall that delays reports delays the judge as well, and a judge
 //! whose round comes late judges nobody.
 
+mod leadership;
 mod observer;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument;
 
+use self::leadership::Leadership;
 use self::observer::Observer;
 use crate::raft::{Applied, Handle, Role};
 use crate::telemetry::Reports;
@@ -36,7 +38,7 @@ pub(crate) async fn run(
     random: Arc<dyn Randomness>,
 ) {
     let mut state = raft.state();
-    let mut observer: Option<Observer> = None;
+    let mut leading: Option<(Observer, Leadership)> = None;
     loop {
         // The sender lives as long as Raft: once it is gone, rounds follow on each other after the pause.
         if timeout(ROUND, state.changed()).await.is_ok() {
@@ -46,15 +48,20 @@ pub(crate) async fn run(
         let known = Arc::clone(&state.borrow_and_update());
         let standing = raft.standing();
         if standing.role != Role::Leader || known.identity().is_none() {
-            observer = None;
+            leading = None;
             continue;
         }
-        let observer = observer.get_or_insert_with(|| Observer::begin(terms, &known, now));
+        let (observer, leadership) =
+            leading.get_or_insert_with(|| (Observer::begin(terms, &known, now), Leadership::begin(now)));
         let heard = Arc::clone(&reports.borrow());
         let context = CallContext::new(RequestId::drawn(random.next_u64()));
         let span = tracing::info_span!("reconcile", term = standing.term, epoch = known.epoch().0, request_id = %context.request_id);
         let proposer = Proposer { raft: &raft, context };
-        round(&proposer, &known, &heard, observer, now).instrument(span).await;
+        let work = async {
+            round(&proposer, &known, &heard, observer, now).await;
+            leadership.round(&raft, &known, &proposer.context, now).await;
+        };
+        work.instrument(span).await;
     }
 }
 

@@ -36,17 +36,33 @@ pub(crate) struct Cluster {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) running: BTreeMap<u64, Running>,
     ports: BTreeMap<u64, Addresses>,
+    regions: BTreeMap<u64, &'static str>,
 }
 
 impl Cluster {
     /// That many coordinators, not yet bootstrapped.
     pub(crate) async fn start(count: u64) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut cluster = Self { env: Env::real(), folder, running: BTreeMap::new(), ports: BTreeMap::new() };
+        let (running, ports, regions) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut cluster = Self { env: Env::real(), folder, running, ports, regions };
         for id in 1..=count {
             cluster.start_one(id).await;
         }
         cluster
+    }
+
+    /// Puts a coordinator that was not started yet into a region other than the usual one.
+    pub(crate) fn place(&mut self, id: u64, region: &'static str) {
+        self.regions.insert(id, region);
+    }
+
+    fn region(&self, id: u64) -> &'static str {
+        self.regions.get(&id).copied().unwrap_or("eu-1")
+    }
+
+    /// Lets a coordinator draw new ports at its next start.
+    pub(crate) fn forget_ports(&mut self, id: u64) {
+        self.ports.remove(&id);
     }
 
     /// The same, bootstrapped, with a leader.
@@ -80,7 +96,7 @@ impl Cluster {
         CoordinatorConfig {
             cluster: ClusterId::new("alpha").expect("a valid name"),
             id: CoordinatorId(id),
-            region: Region::new("eu-1").expect("a valid name"),
+            region: Region::new(self.region(id)).expect("a valid name"),
             data_dir: self.folder.path().join(id.to_string()),
             grpc: port(known.map(|k| &k.grpc)),
             raft: port(known.map(|k| &k.raft)),
@@ -99,11 +115,18 @@ impl Cluster {
         ended.expect("no panic").expect("an orderly end");
     }
 
+    /// Waits until a coordinator has ended by itself, and tells why.
+    pub(crate) async fn ends(&mut self, id: u64) -> CoordinatorError {
+        let running = self.running.remove(&id).expect("a running coordinator");
+        let ended = timeout(PATIENCE, running.ended).await.expect("an end in time");
+        ended.expect("no panic").expect_err("an end with an error")
+    }
+
     /// The members as a bootstrap names them.
     pub(crate) fn bootstrap_request(&self) -> BootstrapRequest {
         let member = |(id, addresses): (&u64, &Addresses)| CoordinatorMember {
             id: *id,
-            region: "eu-1".to_owned(),
+            region: self.region(*id).to_owned(),
             grpc: addresses.grpc.clone(),
             raft: addresses.raft.clone(),
         };

@@ -5,6 +5,7 @@
 mod bootstrap;
 mod cluster;
 mod elections;
+mod members;
 mod nodes;
 mod refusals;
 mod tenants;

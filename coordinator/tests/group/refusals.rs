@@ -31,15 +31,15 @@ const SEGMENT: &str = "log/00000000000000000001.segment";
 async fn a_stranger_on_the_raft_port_is_refused() {
     let cluster = Cluster::bootstrapped(1).await;
     let channel = cluster.channel(&cluster.running[&1].addresses.raft);
-    let silent = RaftServiceClient::new(channel.clone()).describe(DescribeRequest {}).await;
+    let silent = RaftServiceClient::new(channel.clone()).describe(DescribeRequest::default()).await;
     assert_eq!(silent.err().and_then(|e| Reason::of(&e)).as_deref(), Some("PROTOCOL_MISMATCH"));
     let as_of = |cluster: &str| {
         let hello = Hello::new(ClusterId::new(cluster).expect("a valid name"));
         RaftServiceClient::new(HelloClientLayer::new(hello).layer(channel.clone()))
     };
-    let other = as_of("beta").describe(DescribeRequest {}).await;
+    let other = as_of("beta").describe(DescribeRequest::default()).await;
     assert_eq!(other.err().and_then(|e| Reason::of(&e)).as_deref(), Some("WRONG_CLUSTER"));
-    assert!(as_of("alpha").describe(DescribeRequest {}).await.is_ok());
+    assert!(as_of("alpha").describe(DescribeRequest::default()).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,7 +48,7 @@ async fn a_frame_for_another_coordinator_or_another_disk_is_refused() {
     let hello = Hello::new(ClusterId::new("alpha").expect("a valid name"));
     let channel = cluster.channel(&cluster.running[&1].addresses.raft);
     let mut client = RaftServiceClient::new(HelloClientLayer::new(hello).layer(channel));
-    let disk = client.describe(DescribeRequest {}).await.expect("an answer").into_inner().disk;
+    let disk = client.describe(DescribeRequest::default()).await.expect("an answer").into_inner().disk;
     let frame =
         |to, to_disk: Vec<u8>| RaftFrame { from: 2, to, to_disk: to_disk.into(), ..RaftFrame::default() };
     for (frame, says) in [

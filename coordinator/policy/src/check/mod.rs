@@ -4,6 +4,7 @@
 //! that one mistake does not excuse the other. Tests and simulations run it after every entry. It changes nothing
 //! and repairs nothing.
 
+mod coordinators;
 mod members;
 mod replicas;
 mod tenants;
@@ -22,6 +23,7 @@ pub use violation::{Violation, Wrong};
 pub fn check(state: &ClusterState) -> Vec<Violation> {
     let mut found = Vec::new();
     check_whole(state, &mut found);
+    coordinators::check(state, &mut found);
     members::check(state, &mut found);
     replicas::check(state, &mut found);
     tenants::check(state, &mut found);

@@ -1,6 +1,6 @@
 //! What can be wrong with a replicated state, and with whom.
 
-use helixflow_model::{Bytes, Epoch, KeyId, NodeId, Region, ReplicaId, TenantId};
+use helixflow_model::{Bytes, CoordinatorId, Epoch, KeyId, NodeId, Region, ReplicaId, TenantId};
 
 use crate::state::ModelKey;
 
@@ -10,6 +10,9 @@ pub enum Violation {
     /// The state as a whole.
     #[error("the cluster's state: {0}")]
     Whole(Wrong),
+    /// A coordinator.
+    #[error("{0}: {1}")]
+    Coordinator(CoordinatorId, Wrong),
     /// A node.
     #[error("{0}: {1}")]
     Node(NodeId, Wrong),
@@ -56,6 +59,9 @@ pub enum Wrong {
         /// The last number allotted.
         last: u64,
     },
+    /// An observer that nobody knows.
+    #[error("it is an observer, but is not registered")]
+    NotRegistered,
     /// Two nodes with one uuid.
     #[error("its uuid is also that of {other}")]
     UuidTwice {

@@ -10,7 +10,7 @@ use helixflow_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Capacity, Coordinator, Key, NodeHealth, NodeUuid, Part, RegionHealth};
+use super::{Capacity, Coordinator, Key, NodeHealth, NodeUuid, Part, RegionHealth, Voting};
 
 /// One change, proposed through the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,6 +114,25 @@ pub enum Command {
         health: RegionHealth,
         /// The [`since`](super::RegionRecord::since) that the judge saw, 0 for a region that nobody judged yet.
         expected: Epoch,
+    },
+    /// Makes a new coordinator known, before it is made a member. Refused for an id that another one ever had.
+    AdmitCoordinator {
+        /// Its id in the Raft group.
+        id: CoordinatorId,
+        /// Where it stands and how it is reached.
+        coordinator: Coordinator,
+        /// Whether it is to vote.
+        voting: Voting,
+    },
+    /// Forgets a coordinator, once it is no member any more. Its id is never given again.
+    RemoveCoordinator {
+        /// Which.
+        id: CoordinatorId,
+    },
+    /// Says where the leader should stand, the most preferred region first; none at all leaves it to the elections.
+    SetLeaderRegions {
+        /// The regions, each once.
+        regions: Vec<Region>,
     },
 }
 

@@ -2,6 +2,8 @@
 
 /// Most coordinators, voters and observers together: a handful a region.
 pub const MAX_COORDINATORS: usize = 64;
+/// Most regions in the order of preference for the leader.
+pub const MAX_LEADER_REGIONS: usize = 16;
 /// Most nodes that ever joined: at about 300 bytes each, a megabyte of snapshot.
 pub const MAX_NODES: usize = 4096;
 /// Most models, each version counted.

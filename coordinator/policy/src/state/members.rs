@@ -1,10 +1,10 @@
-//! Applies what concerns members: the bootstrap, coordinators, nodes and their health.
+//! Applies what concerns members: the bootstrap, nodes and their health. Coordinators: [`super::coordinators`].
 
-use helixflow_model::{Bytes, ClusterId, CoordinatorId, Epoch, Incarnation, NodeId, Region, ReplicaId};
+use helixflow_model::{Bytes, ClusterId, Epoch, Incarnation, NodeId, Region, ReplicaId};
 
 use super::{
-    Capacity, ClusterState, Coordinator, Identity, MAX_ADDRESS_BYTES, MAX_COORDINATORS, MAX_NODES, Node,
-    NodeHealth, NodeUuid, Outcome, Refusal,
+    Capacity, ClusterState, Identity, MAX_ADDRESS_BYTES, MAX_NODES, Node, NodeHealth, NodeUuid, Outcome,
+    Refusal,
     outcome::{Bounded, Field},
 };
 
@@ -24,23 +24,6 @@ impl ClusterState {
                 Ok(Outcome::Applied)
             }
         }
-    }
-
-    pub(super) fn register_coordinator(
-        &mut self,
-        id: CoordinatorId,
-        coordinator: Coordinator,
-    ) -> Result<Outcome, Refusal> {
-        check_address(&coordinator.grpc)?;
-        check_address(&coordinator.raft)?;
-        match self.coordinators.get(&id) {
-            Some(known) if *known == coordinator => return Ok(Outcome::Unchanged),
-            Some(_) => {}
-            None => check_room(self.coordinators.len(), MAX_COORDINATORS, Bounded::Coordinators)?,
-        }
-        self.coordinators.insert(id, coordinator);
-        self.note_change();
-        Ok(Outcome::Applied)
     }
 
     pub(super) fn join_node(
@@ -141,7 +124,7 @@ pub(super) fn check_room(held: usize, limit: usize, what: Bounded) -> Result<(),
 }
 
 /// `host:port`, within its bound. Whether it answers is for its user to find out.
-fn check_address(address: &str) -> Result<(), Refusal> {
+pub(super) fn check_address(address: &str) -> Result<(), Refusal> {
     let well_formed = address.rsplit_once(':').is_some_and(|(host, port)| {
         !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0) && host.is_ascii()
     });

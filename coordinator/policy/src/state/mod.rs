@@ -5,6 +5,7 @@
 //! with a typed [`Refusal`]. Temperatures, load and lease renewals are soft state and do not live here.
 
 mod command;
+mod coordinators;
 mod limits;
 mod members;
 mod models;
@@ -15,7 +16,7 @@ mod regions;
 mod tenants;
 mod version_1;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use helixflow_model::{
     Bytes, CoordinatorId, Epoch, Fence, KeyId, LayerRange, ModelId, ModelSpec, NodeId, Region,
@@ -25,13 +26,14 @@ use serde::{Deserialize, Serialize};
 
 pub use command::{Command, Move, MoveReason};
 pub use limits::{
-    MAX_ADDRESS_BYTES, MAX_COORDINATORS, MAX_DISPLAY_NAME_BYTES, MAX_KEYS, MAX_LAYERS, MAX_MODELS, MAX_MOVES,
-    MAX_NODES, MAX_PARTS, MAX_REGIONS, MAX_REPLICAS, MAX_SOURCE_BYTES, MAX_SOURCES, MAX_TENANTS,
-    MAX_VERSION_BYTES,
+    MAX_ADDRESS_BYTES, MAX_COORDINATORS, MAX_DISPLAY_NAME_BYTES, MAX_KEYS, MAX_LAYERS, MAX_LEADER_REGIONS,
+    MAX_MODELS, MAX_MOVES, MAX_NODES, MAX_PARTS, MAX_REGIONS, MAX_REPLICAS, MAX_SOURCE_BYTES, MAX_SOURCES,
+    MAX_TENANTS, MAX_VERSION_BYTES,
 };
 pub use outcome::{Bounded, Field, Outcome, Refusal};
 pub use records::{
     Capacity, Coordinator, Identity, InvalidNodeUuid, ModelKey, Node, NodeHealth, NodeUuid, Part, Replica,
+    Voting,
 };
 pub use regions::{RegionHealth, RegionRecord};
 pub use tenants::{Key, KeyDigest, Tenant};
@@ -55,6 +57,12 @@ pub struct ClusterState {
     pub(crate) keys: BTreeMap<KeyId, Key>,
     /// Those that somebody judged; every other one is live.
     pub(crate) regions: BTreeMap<Region, RegionRecord>,
+    /// The highest id that a coordinator ever had.
+    pub(crate) last_coordinator: u64,
+    /// The coordinators that never vote.
+    pub(crate) observers: BTreeSet<CoordinatorId>,
+    /// Where the leader should stand, the most preferred region first.
+    pub(crate) leader_regions: Vec<Region>,
 }
 
 impl ClusterState {
@@ -93,6 +101,11 @@ impl ClusterState {
             Command::SetRegionHealth { region, health, expected } => {
                 self.set_region_health(region, health, expected)
             }
+            Command::AdmitCoordinator { id, coordinator, voting } => {
+                self.admit_coordinator(id, coordinator, voting)
+            }
+            Command::RemoveCoordinator { id } => self.remove_coordinator(id),
+            Command::SetLeaderRegions { regions } => self.set_leader_regions(regions),
         }
     }
 
@@ -110,6 +123,21 @@ impl ClusterState {
     /// Every registered coordinator.
     pub fn coordinators(&self) -> &BTreeMap<CoordinatorId, Coordinator> {
         &self.coordinators
+    }
+
+    /// The coordinators that never vote.
+    pub fn observers(&self) -> &BTreeSet<CoordinatorId> {
+        &self.observers
+    }
+
+    /// The lowest id that a new coordinator may have.
+    pub fn next_coordinator(&self) -> CoordinatorId {
+        CoordinatorId(self.last_coordinator.saturating_add(1))
+    }
+
+    /// Where the leader should stand, the most preferred region first.
+    pub fn leader_regions(&self) -> &[Region] {
+        &self.leader_regions
     }
 
     /// Every node that ever joined, lost ones included.

@@ -1,6 +1,6 @@
 //! What came of a command: an answer for the proposer, never stored in the state.
 
-use helixflow_model::{Bytes, ClusterId, Epoch, Fence, KeyId, NodeId, Region, TenantId};
+use helixflow_model::{Bytes, ClusterId, CoordinatorId, Epoch, Fence, KeyId, NodeId, Region, TenantId};
 use serde::{Deserialize, Serialize};
 
 use super::ModelKey;
@@ -169,6 +169,16 @@ pub enum Refusal {
         /// When it changed.
         since: Epoch,
     },
+    /// The id belonged to another coordinator before.
+    #[error(
+        "{id} is no member and was one before, or comes too low: ids are never given twice; give the new coordinator id = {} and an empty data_dir", next.0
+    )]
+    IdUsed {
+        /// The id asked for.
+        id: CoordinatorId,
+        /// The lowest one that is free.
+        next: CoordinatorId,
+    },
 }
 
 /// What the state bounds the number of.
@@ -232,6 +242,8 @@ pub enum Field {
     ReplicaCount,
     /// A tenant's name for people.
     DisplayName,
+    /// The regions that the leader should stand in.
+    LeaderRegions,
 }
 
 impl Field {
@@ -246,6 +258,7 @@ impl Field {
             Self::Sources => "at most 16, none with a text longer than 4096 bytes",
             Self::ReplicaCount => "at most 4096, one for each node",
             Self::DisplayName => "at most 256 bytes",
+            Self::LeaderRegions => "at most 16 regions, each once",
         }
     }
 }
@@ -261,6 +274,7 @@ impl std::fmt::Display for Field {
             Self::Sources => "list of sources",
             Self::ReplicaCount => "number of replicas",
             Self::DisplayName => "display name",
+            Self::LeaderRegions => "order of the leader's regions",
         })
     }
 }

@@ -29,6 +29,15 @@ pub struct Coordinator {
     pub raft: String,
 }
 
+/// Whether a coordinator is to vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Voting {
+    /// It counts for the quorum, and may lead.
+    Voter,
+    /// It follows the log for ever and never votes: a far region then reads its own replica without slowing writes.
+    Observer,
+}
+
 /// A GPU node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {

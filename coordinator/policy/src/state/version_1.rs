@@ -27,6 +27,7 @@ pub struct StateVersion1 {
 impl From<StateVersion1> for ClusterState {
     fn from(old: StateVersion1) -> Self {
         Self {
+            last_coordinator: old.coordinators.keys().next_back().map_or(0, |id| id.0),
             identity: old.identity,
             coordinators: old.coordinators,
             nodes: old.nodes,

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod apply;
+mod group;
 mod judge;
 mod plan;
 mod route;

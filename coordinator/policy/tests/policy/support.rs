@@ -6,7 +6,7 @@ use helixflow_model::{
 };
 use helixflow_policy::state::{
     Capacity, ClusterState, Command, Coordinator, Key, KeyDigest, Move, MoveReason, NodeHealth, NodeUuid,
-    Outcome, Part, RegionHealth,
+    Outcome, Part, RegionHealth, Voting,
 };
 use proptest::prelude::*;
 
@@ -189,6 +189,15 @@ pub(crate) fn any_command() -> impl Strategy<Value = Command> {
         1 => (any_region(), any_region_health(), 0..60_u64).prop_map(|(region, health, expected)| {
             Command::SetRegionHealth { region, health, expected: Epoch(expected) }
         }),
+        1 => (0..4_u64, any_region(), any_address(), any::<bool>()).prop_map(|(id, region, grpc, observes)| {
+            Command::AdmitCoordinator {
+                id: CoordinatorId(id),
+                coordinator: Coordinator { region, raft: grpc.clone(), grpc },
+                voting: if observes { Voting::Observer } else { Voting::Voter },
+            }
+        }),
+        1 => (0..4_u64).prop_map(|id| Command::RemoveCoordinator { id: CoordinatorId(id) }),
+        1 => prop::collection::vec(any_region(), 0..4).prop_map(|regions| Command::SetLeaderRegions { regions }),
         6 => (0..200_u64, prop::collection::vec(any_move(), 0..3))
             .prop_map(|(based_on, moves)| Command::ApplyPlan { based_on: Epoch(based_on), moves }),
     ]

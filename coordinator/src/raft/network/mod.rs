@@ -64,7 +64,9 @@ impl<R: AsyncRuntime> RaftNetworkFactory<TypeConfig<R>> for Network {
 
 /// One other coordinator.
 pub(crate) struct Peer {
-    client: Result<PeerClient, Status>,
+    peers: Arc<Peers>,
+    /// Where it was when this was made.
+    address: String,
     envelope: Envelope,
 }
 
@@ -82,7 +84,7 @@ fn unreachable<R: AsyncRuntime>(error: &Status) -> Unreachable<TypeConfig<R>> {
 
 impl Peer {
     fn client(&self) -> Result<PeerClient, Status> {
-        self.client.clone()
+        self.peers.client(&self.peers.address(self.envelope.to, &self.address))
     }
 
     /// One message and its reply, within a time.

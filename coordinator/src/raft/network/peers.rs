@@ -1,4 +1,7 @@
-//! One channel for each address, shared by votes, appends, snapshots and forwarded writes.
+//! One channel for each address, shared by votes, appends, snapshots and forwarded writes; and the address of each member.
+//!
+//! A member may move. openraft keeps the client that it made when only an address changes, so the address is looked up at
+//! each call; the disk in each frame tells that it is the same member.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,18 +40,31 @@ pub(crate) struct Peers {
     hello: HelloClientLayer,
     network: Arc<dyn Network>,
     channels: Mutex<BTreeMap<String, Channel>>,
+    /// Where each member is, as the membership says now.
+    addresses: Mutex<BTreeMap<CoordinatorId, String>>,
 }
 
 impl Peers {
     /// No channel yet.
     pub(crate) fn new(us: CoordinatorId, hello: Hello, network: Arc<dyn Network>) -> Self {
-        Self { us, hello: HelloClientLayer::new(hello), network, channels: Mutex::default() }
+        let (channels, addresses) = (Mutex::default(), Mutex::default());
+        Self { us, hello: HelloClientLayer::new(hello), network, channels, addresses }
+    }
+
+    /// Takes over where the members are.
+    pub(crate) fn locate(&self, members: impl Iterator<Item = (CoordinatorId, String)>) {
+        *self.addresses.lock() = members.collect();
+    }
+
+    /// Where a member is now; where it was, if it is none any more.
+    pub(super) fn address(&self, id: CoordinatorId, known: &str) -> String {
+        self.addresses.lock().get(&id).cloned().unwrap_or_else(|| known.to_owned())
     }
 
     /// One member, with its frames addressed to it and its disk.
-    pub(crate) fn peer(&self, target: CoordinatorId, member: &Member) -> Peer {
+    pub(crate) fn peer(self: &Arc<Self>, target: CoordinatorId, member: &Member) -> Peer {
         let envelope = Envelope { from: self.us, to: target, disk: member.disk };
-        Peer { client: self.client(&member.raft), envelope }
+        Peer { peers: Arc::clone(self), address: member.raft.clone(), envelope }
     }
 
     /// A client for `host:port`. It connects with the first call.

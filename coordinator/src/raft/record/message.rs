@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::membership::BadMembership;
 use super::{EntryRecord, LogIdRecord, SnapshotMetaRecord, VoteRecord};
+use crate::raft::change::{Change, ChangeRefusal, Survey};
 use crate::raft::codec::Record;
 use crate::raft::types::TypeConfig;
 
@@ -36,6 +37,8 @@ messages! {
     ProposeReply = "proposal's reply",
     ReadIndexMessage = "question for a read index",
     ReadIndexReply = "read index",
+    ChangeMessage = "membership change",
+    ChangeReply = "membership change's reply",
 }
 
 /// Asks for a vote, or whether one would be given.
@@ -276,4 +279,26 @@ pub(crate) enum ReadIndexReply {
     },
     /// No majority confirmed it in time.
     NoQuorum,
+}
+
+/// A step of a change of the membership, for the leader.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ChangeMessage {
+    pub(crate) change: Change,
+}
+
+/// What came of it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum ChangeReply {
+    /// It is made, or was before; this is how the group stands.
+    Done(Survey),
+    /// Nothing was changed.
+    Refused(ChangeRefusal),
+    /// Nothing was changed: the receiver does not lead, or its lease has run out.
+    NotLeader {
+        /// Who leads, as far as it knows.
+        leader: Option<CoordinatorId>,
+    },
+    /// The leader changed meanwhile: it may yet take effect.
+    Unknown,
 }

@@ -17,8 +17,8 @@ use super::types::{LeaderId, LogId, Vote};
 pub(crate) use entry::EntryRecord;
 pub(crate) use membership::StoredMembershipRecord;
 pub(crate) use message::{
-    AppendMessage, AppendReply, ProposeMessage, ProposeReply, ReadIndexMessage, ReadIndexReply,
-    SnapshotHeader, SnapshotReply, TransferMessage, TransferReply, VoteMessage, VoteReply,
+    AppendMessage, AppendReply, ChangeMessage, ChangeReply, ProposeMessage, ProposeReply, ReadIndexMessage,
+    ReadIndexReply, SnapshotHeader, SnapshotReply, TransferMessage, TransferReply, VoteMessage, VoteReply,
 };
 pub(crate) use snapshot::{SnapshotMetaRecord, SnapshotRecord, StateRecord};
 

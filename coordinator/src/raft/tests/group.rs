@@ -8,7 +8,7 @@ use std::time::Duration;
 use helixflow_env::Env;
 use helixflow_env::net::Listener;
 use helixflow_model::{ClusterId, CoordinatorId, Incarnation, Region, RequestId};
-use helixflow_policy::state::{Capacity, Command, NodeUuid};
+use helixflow_policy::state::{Capacity, Command, Coordinator, NodeUuid};
 use helixflow_proto::context::CallContext;
 use helixflow_proto::hello::{Hello, HelloLayer};
 use helixflow_proto::v1::raft_service_server::RaftServiceServer;
@@ -74,8 +74,11 @@ impl Three {
         let env = Env { disk: Env::real().disk, ..self.env.clone() };
         let runtime = Dedicated::single("member").expect("a thread");
         let hello = Hello::new(cluster());
+        let address = listener.local_addr().to_string();
+        let region = Region::new("eu-1").expect("a valid name");
         let setup = Setup {
             id: CoordinatorId(id),
+            about: Coordinator { region, grpc: address.clone(), raft: address },
             hello: hello.clone(),
             timings: timings(),
             sizes: Sizes::default(),

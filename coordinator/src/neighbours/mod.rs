@@ -1,0 +1,119 @@
+//! What a coordinator does about its own place in the group: it keeps its record true, measures the way to the others,
+//! and notices when it is a member no more.
+//!
+//! The others are asked who they are once each, and again only while no leader is heard. Whoever hears that it was
+//! removed, or that the cluster has begun a new life without it, ends: it could only serve what is old.
+
+mod registration;
+mod round_trips;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use helixflow_env::Randomness;
+use helixflow_model::{CoordinatorId, Incarnation, RequestId};
+use helixflow_policy::failover::Advice;
+use helixflow_policy::state::Coordinator;
+use helixflow_proto::context::CallContext;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+use self::round_trips::RoundTrips;
+use crate::config::Timings;
+use crate::error::CoordinatorError;
+use crate::raft::{Described, Handle, Standing};
+
+/// How often this coordinator looks at its own place.
+const ROUND: Duration = Duration::from_secs(1);
+/// Without a leader for so long, the others are asked: several elections have failed by then.
+const LONELY: Duration = Duration::from_secs(5);
+/// One that did not answer is asked again after this pause.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+
+/// This coordinator among the others.
+pub(crate) struct Neighbours {
+    pub(crate) raft: Handle,
+    /// Where it stands and how it is reached, by its configuration.
+    pub(crate) about: Coordinator,
+    pub(crate) timings: Timings,
+    /// Draws an id for each write.
+    pub(crate) random: Arc<dyn Randomness>,
+    /// Where advice on the timings is told.
+    pub(crate) advice: watch::Sender<Option<Advice>>,
+}
+
+impl Neighbours {
+    /// Goes on for as long as it is polled; ends when this coordinator is a member no more.
+    pub(crate) async fn watch(self) -> Result<(), CoordinatorError> {
+        let mut round_trips = RoundTrips::default();
+        let mut asked: BTreeMap<CoordinatorId, Instant> = BTreeMap::new();
+        let mut lonely_since = None;
+        loop {
+            let standing = self.raft.standing();
+            let lonely = match standing.leader {
+                Some(_) => None,
+                None => Some(*lonely_since.get_or_insert_with(Instant::now)),
+            };
+            lonely_since = lonely;
+            let is_lonely = lonely.is_some_and(|since| since.elapsed() > LONELY);
+            self.ask(&standing, is_lonely, &mut round_trips, &mut asked).await?;
+            self.keep_registered(&standing).await;
+            sleep(ROUND).await;
+        }
+    }
+
+    /// Asks whoever was not measured yet; when lonely, everybody.
+    async fn ask(
+        &self,
+        standing: &Standing,
+        is_lonely: bool,
+        round_trips: &mut RoundTrips,
+        asked: &mut BTreeMap<CoordinatorId, Instant>,
+    ) -> Result<(), CoordinatorError> {
+        round_trips.retain(|id| standing.members.contains_key(&id));
+        for (id, address) in standing.members.iter().filter(|(id, _)| **id != standing.us) {
+            let due = asked.get(id).is_none_or(|at| at.elapsed() > ASK_AGAIN);
+            if !due || (round_trips.knows(*id) && !is_lonely) {
+                continue;
+            }
+            asked.insert(*id, Instant::now());
+            let Ok(described) = self.raft.describe(address.clone()).await else { continue };
+            self.judge(&described)?;
+            if !round_trips.knows(*id) && round_trips.measure(&self.raft, *id, address).await {
+                self.tell(round_trips);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether what another coordinator says ends our part in the group.
+    fn judge(&self, described: &Described) -> Result<(), CoordinatorError> {
+        let ours = self.raft.state().borrow().identity().map_or(Incarnation(0), |known| known.incarnation);
+        let (by, id) = (described.id, self.raft.us().0);
+        if described.we_were_removed {
+            return Err(CoordinatorError::Removed { id, by });
+        }
+        if ours.0 > 0 && described.incarnation > ours {
+            return Err(CoordinatorError::Overtaken { id, by, ours, theirs: described.incarnation });
+        }
+        Ok(())
+    }
+
+    /// Judges our timings by the way to the others, and tells what comes of it.
+    fn tell(&self, round_trips: &RoundTrips) {
+        let advice = round_trips.advise(&self.timings);
+        self.advice.send_if_modified(|known| {
+            let news = *known != advice;
+            if news && let Some(advice) = &advice {
+                tracing::error!(%advice, "heartbeats and elections do not fit the network");
+            }
+            *known = advice;
+            news
+        });
+    }
+
+    fn context(&self) -> CallContext {
+        CallContext::new(RequestId::drawn(self.random.next_u64()))
+    }
+}
