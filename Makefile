@@ -30,7 +30,7 @@ ARGS ?=
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help up install release build model tools test verify-engine verify-saturation verify-idle verify-chaos \
-        verify-kills verify-stress chaos bench-engine bench-raft fmt lint docs audit audit-tool clean
+        verify-kills verify-stress verify-restarts chaos bench-engine bench-raft fmt lint docs audit audit-tool clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,17 +76,20 @@ verify-engine: model tools ## Hold the engine to its references on whole texts, 
 	cargo test --workspace --locked --no-fail-fast $(ENGINE_TESTS:%=--test %) -- --nocapture
 
 # The optimised binary, under tests that need no optimisation themselves.
-verify-saturation verify-idle verify-kills verify-stress: export HELIXFLOW_TEST_BINARY := $(RELEASE)
+verify-saturation verify-idle verify-kills verify-stress verify-restarts: export HELIXFLOW_TEST_BINARY := $(RELEASE)
 verify-saturation verify-idle: export HELIXFLOW_WINDOW_SECONDS := 60
 verify-saturation verify-idle: export HELIXFLOW_TEST_MODEL := $(MODEL)
 
 verify-saturation: release model ## Saturate gateways and engines for a minute: no election, no node judged lost
 	cargo test --workspace --locked --test a_saturated_cluster_holds_no_election -- --nocapture
-	cargo test --locked --package helixflow-coordinator --test processes -- --ignored --nocapture
+	cargo test --locked --package helixflow-coordinator --test processes busy -- --ignored --nocapture
 
 verify-stress: export HELIXFLOW_WINDOW_SECONDS := 3600
 verify-stress: release ## Keep every core busy for an hour beside a Raft group: no election
-	cargo test --locked --package helixflow-coordinator --test processes -- --ignored --nocapture
+	cargo test --locked --package helixflow-coordinator --test processes busy -- --ignored --nocapture
+
+verify-restarts: release ## Restart coordinators a hundred times over a growing log: memory and disk stay flat
+	cargo test --locked --package helixflow-coordinator --test processes restart:: -- --include-ignored --nocapture
 
 VERIFY := $(CARGO_TARGET_DIR)/verify
 

@@ -126,6 +126,7 @@ impl<R: Platform> RaftService for Server<R> {
         let snapshot = Snapshot { meta, snapshot: data.freeze() };
         let response =
             self.group.raft().install_full_snapshot(vote.into(), snapshot).await.map_err(stopped)?;
+        metrics::counter!("helixflow_raft_snapshots_received").increment(1);
         Ok(Response::new(self.us().reply(open.from, &SnapshotReply { vote: response.vote.into() })?))
     }
 

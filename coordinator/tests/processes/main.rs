@@ -1,4 +1,4 @@
-//! Coordinators as real processes: killed without warning, idle, and on a machine whose cores are all busy.
+//! Coordinators as real processes: killed without warning, restarted, and on a machine whose cores are all busy.
 #![expect(
     clippy::expect_used,
     clippy::panic,
@@ -9,6 +9,7 @@
 mod clients;
 mod history;
 mod kill;
+mod restart;
 mod seats;
 mod steady;
 mod tally;

@@ -11,6 +11,8 @@ use helixflow_env::net::Connector;
 use helixflow_proto::v1::cluster_service_client::ClusterServiceClient;
 use helixflow_proto::v1::{BootstrapRequest, CoordinatorMember, StatusRequest, StatusResponse};
 use metrics_exporter_prometheus::PrometheusBuilder;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{sleep, timeout};
 use tonic::transport::{Channel, Endpoint};
 
@@ -31,7 +33,7 @@ async fn a_coordinator_of_its_own_process() {
     let Some(path) = std::env::var_os(CHILD) else { return };
     let env = Env::real();
     let config = CoordinatorConfig::load(env.disk.as_ref(), Path::new(&path)).expect("a configuration");
-    let metrics = PrometheusBuilder::new().build_recorder().handle();
+    let metrics = PrometheusBuilder::new().install_recorder().expect("the only recorder");
     run(config, env, metrics, std::future::pending()).await.expect("an endless run");
 }
 
@@ -40,6 +42,7 @@ pub(crate) struct Seat {
     id: u64,
     grpc: String,
     raft: String,
+    http: String,
     config: PathBuf,
     child: Child,
 }
@@ -50,12 +53,12 @@ impl Seat {
         let text = format!(
             "cluster = \"alpha\"\nid = {id}\nregion = \"eu-1\"\ndata_dir = {:?}\n\
              grpc = {{ listen = {grpc:?} }}\nraft = {{ listen = {raft:?} }}\nhttp = {{ listen = {http:?} }}\n",
-            folder.join(id.to_string()),
+            data_dir(folder, id),
         );
         let config = folder.join(format!("{id}.toml"));
         env.disk.write_durably(&config, text.as_bytes()).expect("a configuration");
         let child = spawn(&config);
-        Self { id, grpc, raft, config, child }
+        Self { id, grpc, raft, http, config, child }
     }
 
     /// Ends the process as the kernel does when memory runs out: no handler runs.
@@ -67,6 +70,14 @@ impl Seat {
     pub(crate) fn restart(&mut self) {
         self.child = spawn(&self.config);
     }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        data_dir(self.config.parent().expect("a folder"), self.id)
+    }
 }
 
 impl Drop for Seat {
@@ -74,6 +85,10 @@ impl Drop for Seat {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn data_dir(folder: &Path, id: u64) -> PathBuf {
+    folder.join(id.to_string())
 }
 
 fn spawn(config: &Path) -> Child {
@@ -99,21 +114,26 @@ async fn free(env: &Env) -> String {
     listener.local_addr().to_string()
 }
 
+/// One cluster at a time: what one test measures, another must not disturb.
+static MACHINE: Mutex<()> = Mutex::const_new(());
+
 pub(crate) struct Cluster {
     pub(crate) env: Env,
     pub(crate) seats: Vec<Seat>,
     _folder: tempfile::TempDir,
+    _machine: MutexGuard<'static, ()>,
 }
 
 impl Cluster {
     pub(crate) async fn start() -> Self {
+        let machine = MACHINE.lock().await;
         let folder = tempfile::tempdir().expect("a temporary folder");
         let env = Env::real();
         let mut seats = Vec::new();
         for id in 1..=3 {
             seats.push(Seat::start(&env, folder.path(), id).await);
         }
-        let cluster = Self { env, seats, _folder: folder };
+        let cluster = Self { env, seats, _folder: folder, _machine: machine };
         let member = |seat: &Seat| CoordinatorMember {
             id: seat.id,
             region: "eu-1".to_owned(),
@@ -152,6 +172,17 @@ impl Cluster {
         let mut client = self.client(seat);
         let status = timeout(CALL, client.status(StatusRequest::default())).await.ok()?.ok()?;
         Some(status.into_inner())
+    }
+
+    /// A metric of one coordinator, from its HTTP port; 0 when it was never recorded.
+    pub(crate) async fn metric(&self, seat: usize, name: &str) -> f64 {
+        let mut connection = self.env.network.connect(self.seats[seat].http.clone()).await.expect("its port");
+        let request = b"GET /metrics HTTP/1.1\r\nHost: coordinator\r\nConnection: close\r\n\r\n";
+        connection.write_all(request).await.expect("a request");
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).await.expect("an answer");
+        let value = answer.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        value.unwrap_or_default()
     }
 
     /// Waits until every seat follows the same leader and has applied what that one had; gives the leader's seat.
