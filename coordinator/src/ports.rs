@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use helixflow_env::Env;
 use helixflow_env::net::Listener;
 use helixflow_model::Region;
-use helixflow_policy::state::Coordinator;
+use helixflow_policy::state::{Coordinator, FEATURE_LEVEL};
 use tokio::runtime::Handle as Runtime;
 
 use crate::config::CoordinatorConfig;
@@ -25,7 +25,7 @@ pub struct Addresses {
 impl Addresses {
     /// The record of a coordinator in this region, as the others know it.
     pub(crate) fn record(&self, region: Region) -> Coordinator {
-        Coordinator { region, grpc: self.grpc.clone(), raft: self.raft.clone() }
+        Coordinator { region, grpc: self.grpc.clone(), raft: self.raft.clone(), level: FEATURE_LEVEL }
     }
 }
 

@@ -52,6 +52,10 @@ pub enum Reason {
     Refused,
     /// What a compare-and-set compares with has changed.
     RevisionDiffers,
+    /// The writer's session is not open: it has to open another one.
+    SessionExpired,
+    /// A coordinator is of an older build, which could not apply the write.
+    LevelTooLow,
     /// The deadline passed.
     DeadlineExceeded,
     /// The method or extension is not served.
@@ -81,6 +85,8 @@ impl Reason {
             Self::CannotResume => "CANNOT_RESUME",
             Self::Refused => "REFUSED",
             Self::RevisionDiffers => "REVISION_DIFFERS",
+            Self::SessionExpired => "SESSION_EXPIRED",
+            Self::LevelTooLow => "LEVEL_TOO_LOW",
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
             Self::NotServed => "NOT_SERVED",
             Self::Internal => "INTERNAL",
@@ -92,9 +98,12 @@ impl Reason {
         match self {
             Self::UnknownModel => Code::NotFound,
             Self::InvalidParameter | Self::UnknownAdapter | Self::PromptTooLong => Code::InvalidArgument,
-            Self::WrongCluster | Self::ProtocolMismatch | Self::Refused | Self::RevisionDiffers => {
-                Code::FailedPrecondition
-            }
+            Self::WrongCluster
+            | Self::ProtocolMismatch
+            | Self::Refused
+            | Self::RevisionDiffers
+            | Self::SessionExpired
+            | Self::LevelTooLow => Code::FailedPrecondition,
             Self::NoReplica | Self::ModelLoading | Self::Draining | Self::NoQuorum => Code::Unavailable,
             Self::OutcomeUnknown => Code::Unknown,
             Self::QueueFull | Self::DiskLow => Code::ResourceExhausted,

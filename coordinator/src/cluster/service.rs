@@ -6,22 +6,25 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use helixflow_model::{Bytes, ClusterId, CoordinatorId, Incarnation, ModelSpec, NodeId, Region};
+use helixflow_model::{
+    Bytes, ClusterId, CoordinatorId, Incarnation, ModelSpec, NodeId, Region, Sequence, SessionId,
+};
 use helixflow_policy::failover::Advice;
 use helixflow_policy::state::{
-    Capacity, ClusterState, Command, Coordinator, MAX_COORDINATORS, NodeUuid, Outcome, Refusal, Voting,
+    Capacity, ClusterState, Command, Coordinator, FEATURE_LEVEL, MAX_COORDINATORS, NodeUuid, Outcome,
+    Refusal, SESSION_LIFE, Voting, WriteId,
 };
 use helixflow_proto::context::CallContext;
 use helixflow_proto::error::{Reason, invalid, status};
 use helixflow_proto::v1::cluster_service_server::ClusterService;
 use helixflow_proto::v1::{
-    AddCoordinatorProgress, AddCoordinatorRequest, AddModelRequest, AddModelResponse, BootstrapRequest,
+    self, AddCoordinatorProgress, AddCoordinatorRequest, AddModelRequest, AddModelResponse, BootstrapRequest,
     BootstrapResponse, CoordinatorMember, GetTenantRequest, GetTenantResponse, JoinNodeRequest,
-    JoinNodeResponse, ListCoordinatorsRequest, ListCoordinatorsResponse, NodePart, PutKeyRequest,
-    PutKeyResponse, PutTenantRequest, PutTenantResponse, RemoveCoordinatorRequest, RemoveCoordinatorResponse,
-    RemoveKeyRequest, RemoveKeyResponse, RemoveTenantRequest, RemoveTenantResponse, SetLeaderRegionsRequest,
-    SetLeaderRegionsResponse, StatusRequest, StatusResponse, TransferLeaderRequest, TransferLeaderResponse,
-    WatchNodeRequest,
+    JoinNodeResponse, ListCoordinatorsRequest, ListCoordinatorsResponse, NodePart, OpenSessionRequest,
+    OpenSessionResponse, PutKeyRequest, PutKeyResponse, PutTenantRequest, PutTenantResponse,
+    RemoveCoordinatorRequest, RemoveCoordinatorResponse, RemoveKeyRequest, RemoveKeyResponse,
+    RemoveTenantRequest, RemoveTenantResponse, SetLeaderRegionsRequest, SetLeaderRegionsResponse,
+    StatusRequest, StatusResponse, TransferLeaderRequest, TransferLeaderResponse, WatchNodeRequest,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
@@ -30,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 use tracing::Instrument;
 
-use super::freshness::{asked, freshness};
+use super::freshness::{asked, freshness, millis};
 use super::members;
 use super::status::{View, describe};
 use super::tenants;
@@ -75,14 +78,46 @@ impl Service {
 
     /// Writes a command; a refusal of the state machine is an error of the call.
     async fn write(&self, command: Command, context: CallContext) -> Result<Applied, Status> {
-        let applied = self.raft.propose(command, context).await?;
-        match &applied.outcome {
-            Outcome::Refused { reason } => Err(refused(reason)),
-            Outcome::Applied | Outcome::Unchanged | Outcome::Joined { .. } | Outcome::Put { .. } => {
-                Ok(applied)
-            }
+        accepted(self.raft.propose(command, context).await?)
+    }
+
+    /// The same, once, where the request bears a number.
+    async fn write_once(
+        &self,
+        write: Option<v1::WriteId>,
+        command: Command,
+        context: CallContext,
+    ) -> Result<Applied, Status> {
+        match write {
+            Some(write) => accepted(self.raft.propose_once(numbered(write)?, command, context).await?),
+            None => self.write(command, context).await,
         }
     }
+}
+
+fn accepted(applied: Applied) -> Result<Applied, Status> {
+    match &applied.outcome {
+        Outcome::Refused { reason } => Err(refused(reason)),
+        Outcome::Applied
+        | Outcome::Unchanged
+        | Outcome::Joined { .. }
+        | Outcome::Put { .. }
+        | Outcome::Opened { .. } => Ok(applied),
+    }
+}
+
+/// The number of a write.
+fn numbered(v1::WriteId { session, sequence }: v1::WriteId) -> Result<WriteId, Status> {
+    if session == 0 || sequence == 0 {
+        let text = "write: give the session that OpenSession gave, and a sequence from 1";
+        return Err(invalid("write", text));
+    }
+    Ok(WriteId { session: SessionId(session), sequence: Sequence(sequence) })
+}
+
+/// An answer that no command of this kind can have.
+fn strange(outcome: &Outcome) -> Status {
+    status(Reason::Internal, format!("the write was answered with {outcome:?}; report this"))
 }
 
 /// A refusal of the state machine, as the error of a call.
@@ -90,6 +125,7 @@ pub(super) fn refused(reason: &Refusal) -> Status {
     match reason {
         Refusal::InvalidField { field } => invalid(&field.to_string(), reason.to_string()),
         Refusal::UnknownModel { .. } => status(Reason::UnknownModel, reason.to_string()),
+        Refusal::SessionExpired { .. } => status(Reason::SessionExpired, reason.to_string()),
         Refusal::RevisionDiffers { .. } => status(Reason::RevisionDiffers, reason.to_string()),
         _ => status(Reason::Refused, reason.to_string()),
     }
@@ -148,9 +184,7 @@ impl ClusterService for Service {
             Outcome::Joined { node } => {
                 Ok(Response::new(JoinNodeResponse { node: node.0, epoch: applied.index }))
             }
-            other => {
-                Err(status(Reason::Internal, format!("the join was answered with {other:?}; report this")))
-            }
+            other => Err(strange(&other)),
         }
     }
 
@@ -175,10 +209,25 @@ impl ClusterService for Service {
         request: Request<AddModelRequest>,
     ) -> Result<Response<AddModelResponse>, Status> {
         let context = context(&request)?;
-        let model = request.into_inner().model.ok_or_else(|| invalid("model", "model: is missing"))?;
+        let AddModelRequest { model, write } = request.into_inner();
+        let model = model.ok_or_else(|| invalid("model", "model: is missing"))?;
         let spec = ModelSpec::try_from(model)?;
-        let applied = self.write(Command::AddModel { spec }, context).await?;
+        let applied = self.write_once(write, Command::AddModel { spec }, context).await?;
         Ok(Response::new(AddModelResponse { epoch: applied.index }))
+    }
+
+    async fn open_session(
+        &self,
+        request: Request<OpenSessionRequest>,
+    ) -> Result<Response<OpenSessionResponse>, Status> {
+        let applied = self.write(Command::OpenSession, context(&request)?).await?;
+        match applied.outcome {
+            Outcome::Opened { session } => {
+                let life_ms = millis(SESSION_LIFE);
+                Ok(Response::new(OpenSessionResponse { session: session.0, life_ms }))
+            }
+            other => Err(strange(&other)),
+        }
     }
 
     async fn put_tenant(
@@ -186,8 +235,13 @@ impl ClusterService for Service {
         request: Request<PutTenantRequest>,
     ) -> Result<Response<PutTenantResponse>, Status> {
         let context = context(&request)?;
-        let applied = self.write(tenants::put_tenant(request.into_inner())?, context).await?;
-        Ok(Response::new(PutTenantResponse { revision: tenants::revision(&applied.outcome)? }))
+        let request = request.into_inner();
+        let write = request.write;
+        let applied = self.write_once(write, tenants::put_tenant(request)?, context).await?;
+        match applied.outcome {
+            Outcome::Put { revision } => Ok(Response::new(PutTenantResponse { revision: revision.0 })),
+            other => Err(strange(&other)),
+        }
     }
 
     async fn remove_tenant(
@@ -195,8 +249,9 @@ impl ClusterService for Service {
         request: Request<RemoveTenantRequest>,
     ) -> Result<Response<RemoveTenantResponse>, Status> {
         let context = context(&request)?;
-        let tenant = tenants::tenant(request.into_inner().tenant)?;
-        let applied = self.write(Command::RemoveTenant { tenant }, context).await?;
+        let RemoveTenantRequest { tenant, write } = request.into_inner();
+        let tenant = tenants::tenant(tenant)?;
+        let applied = self.write_once(write, Command::RemoveTenant { tenant }, context).await?;
         Ok(Response::new(RemoveTenantResponse { epoch: applied.index }))
     }
 
@@ -214,7 +269,9 @@ impl ClusterService for Service {
 
     async fn put_key(&self, request: Request<PutKeyRequest>) -> Result<Response<PutKeyResponse>, Status> {
         let context = context(&request)?;
-        let applied = self.write(tenants::put_key(request.into_inner())?, context).await?;
+        let request = request.into_inner();
+        let write = request.write;
+        let applied = self.write_once(write, tenants::put_key(request)?, context).await?;
         Ok(Response::new(PutKeyResponse { epoch: applied.index }))
     }
 
@@ -223,8 +280,9 @@ impl ClusterService for Service {
         request: Request<RemoveKeyRequest>,
     ) -> Result<Response<RemoveKeyResponse>, Status> {
         let context = context(&request)?;
-        let id = tenants::key(request.into_inner().id)?;
-        let applied = self.write(Command::RemoveKey { id }, context).await?;
+        let RemoveKeyRequest { id, write } = request.into_inner();
+        let id = tenants::key(id)?;
+        let applied = self.write_once(write, Command::RemoveKey { id }, context).await?;
         Ok(Response::new(RemoveKeyResponse { epoch: applied.index }))
     }
 
@@ -293,7 +351,11 @@ fn first_members(request: BootstrapRequest) -> Result<BTreeMap<CoordinatorId, Co
     let mut members = BTreeMap::new();
     for CoordinatorMember { id, region, grpc, raft } in request.members {
         let region = Region::new(region).map_err(|error| invalid("members.region", error.to_string()))?;
-        if members.insert(CoordinatorId(id), Coordinator { region, grpc, raft }).is_some() || id == 0 {
+        if members
+            .insert(CoordinatorId(id), Coordinator { region, grpc, raft, level: FEATURE_LEVEL })
+            .is_some()
+            || id == 0
+        {
             return Err(invalid("members.id", format!("members.id: {id}; give each its own, from 1")));
         }
     }

@@ -60,7 +60,7 @@ fn coordinator(standing: &Standing, id: CoordinatorId, known: &Coordinator) -> C
     } else {
         Role::Learner.to_string()
     };
-    let Coordinator { region, grpc, raft } = known.clone();
+    let Coordinator { region, grpc, raft, .. } = known.clone();
     let member = CoordinatorMember { id: id.0, region: region.into(), grpc, raft };
     CoordinatorStatus { member: Some(member), role }
 }

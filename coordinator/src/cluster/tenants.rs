@@ -1,8 +1,8 @@
 //! Tenants and keys on the wire: requests into commands, records into answers.
 
 use helixflow_model::{Epoch, KeyId, TenantId, UnixMillis};
-use helixflow_policy::state::{Command, Key, KeyDigest, Outcome, Tenant};
-use helixflow_proto::error::{Reason, invalid, status};
+use helixflow_policy::state::{Command, Key, KeyDigest, Tenant};
+use helixflow_proto::error::invalid;
 use helixflow_proto::v1::{self, PutKeyRequest, PutTenantRequest};
 use tonic::Status;
 
@@ -17,20 +17,12 @@ pub(super) fn key(id: String) -> Result<KeyId, Status> {
 }
 
 pub(super) fn put_tenant(request: PutTenantRequest) -> Result<Command, Status> {
-    let PutTenantRequest { tenant: name, display_name, expected_revision } = request;
+    let PutTenantRequest { tenant: name, display_name, expected_revision, .. } = request;
     Ok(Command::PutTenant { tenant: tenant(name)?, display_name, expected: expected_revision.map(Epoch) })
 }
 
-/// The revision that a put gave.
-pub(super) fn revision(outcome: &Outcome) -> Result<u64, Status> {
-    match outcome {
-        Outcome::Put { revision } => Ok(revision.0),
-        other => Err(status(Reason::Internal, format!("the put was answered with {other:?}; report this"))),
-    }
-}
-
 pub(super) fn put_key(request: PutKeyRequest) -> Result<Command, Status> {
-    let PutKeyRequest { id, tenant: owner, sha256, expires_unix_ms } = request;
+    let PutKeyRequest { id, tenant: owner, sha256, expires_unix_ms, .. } = request;
     let digest: [u8; 32] = sha256.try_into().map_err(|bytes: Vec<u8>| {
         invalid("sha256", format!("sha256: {} bytes; give the 32 of the secret's SHA-256", bytes.len()))
     })?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use helixflow_model::{CoordinatorId, Incarnation, Region};
+use helixflow_model::{CoordinatorId, FeatureLevel, Incarnation, Region};
 use helixflow_policy::state::{ClusterState, Coordinator};
 use helixflow_proto::v1::{DescribeRequest, DescribeResponse};
 use openraft::async_runtime::watch::WatchReceiver;
@@ -47,7 +47,12 @@ pub(super) async fn describe<R: Platform>(group: &Group<R>, address: &str) -> Re
         id: CoordinatorId(answer.coordinator),
         disk: disk_of(&answer.disk).ok_or_else(|| Status::internal("it did not name its disk"))?,
         has_log: answer.has_log,
-        about: Coordinator { region, grpc: answer.grpc, raft: answer.raft },
+        about: Coordinator {
+            region,
+            grpc: answer.grpc,
+            raft: answer.raft,
+            level: FeatureLevel(answer.feature_level),
+        },
         incarnation: Incarnation(answer.incarnation),
         we_were_removed: answer.you_were_removed,
     })
@@ -59,7 +64,7 @@ pub(super) fn answer<R: Platform>(
     request: &DescribeRequest,
     has_log: bool,
 ) -> DescribeResponse {
-    let (us, Coordinator { region, grpc, raft }) = (group.us(), group.about().clone());
+    let (us, Coordinator { region, grpc, raft, level }) = (group.us(), group.about().clone());
     let state = group.state();
     DescribeResponse {
         coordinator: us.id.0,
@@ -68,6 +73,7 @@ pub(super) fn answer<R: Platform>(
         region: region.into(),
         grpc,
         raft,
+        feature_level: level.0,
         incarnation: state.identity().map_or(0, |identity| identity.incarnation.0),
         you_were_removed: was_removed(group, &state, request),
     }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use helixflow_model::CoordinatorId;
-use helixflow_policy::state::{ClusterState, Command, Coordinator};
+use helixflow_env::WallClock;
+use helixflow_model::{CoordinatorId, FeatureLevel, UnixMillis};
+use helixflow_policy::state::{ClusterState, Coordinator, Proposal};
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{ClientWriteError, Fatal, LinearizableReadError, RaftError};
 use openraft::raft::ReadPolicy;
@@ -16,9 +17,9 @@ use tokio::time::Instant;
 
 use super::network::{Peers, Receiver};
 use super::platform::Platform;
-use super::record::{ProposeReply, ReadIndexReply};
+use super::record::{ProposeMessage, ProposeReply, ReadIndexReply};
 use super::standing::{Role, Standing};
-use super::types::{Member, Proposal, TypeConfig};
+use super::types::{Member, TypeConfig};
 
 /// openraft, instantiated.
 type Raft<R> = openraft::Raft<TypeConfig<R>, <R as Platform>::Machine>;
@@ -29,6 +30,7 @@ pub(super) struct Group<R: Platform> {
     raft: Raft<R>,
     peers: Arc<Peers>,
     about: Coordinator,
+    clock: Arc<dyn WallClock>,
     state: watch::Receiver<Arc<ClusterState>>,
     heard: Mutex<Heard>,
 }
@@ -48,9 +50,10 @@ impl<R: Platform> Group<R> {
         raft: Raft<R>,
         peers: Arc<Peers>,
         about: Coordinator,
+        clock: Arc<dyn WallClock>,
         state: watch::Receiver<Arc<ClusterState>>,
     ) -> Self {
-        Self { us, raft, peers, about, state, heard: Mutex::default() }
+        Self { us, raft, peers, about, clock, state, heard: Mutex::default() }
     }
 
     /// Keeps the addresses of the members as the membership says, for as long as Raft runs.
@@ -102,9 +105,14 @@ impl<R: Platform> Group<R> {
         heard.last = Some((term, at));
     }
 
-    /// Appends a command, where this coordinator leads, and waits until it is applied.
-    pub(super) async fn write(&self, command: Command) -> Result<ProposeReply, Fatal<TypeConfig<R>>> {
-        match self.raft.client_write(Proposal(command)).await {
+    /// Appends a write with the time of day, where this coordinator leads, and waits until it is applied.
+    pub(super) async fn write(&self, message: ProposeMessage) -> Result<ProposeReply, Fatal<TypeConfig<R>>> {
+        let ProposeMessage { write, command } = message;
+        if let Some((by, level)) = self.held_back(command.level()) {
+            return Ok(ProposeReply::HeldBack { needed: command.level(), by, level });
+        }
+        let stamp = UnixMillis(u64::try_from(self.clock.now_unix_ms()).unwrap_or(0));
+        match self.raft.client_write(Proposal { stamp, write, command }).await {
             Ok(written) => Ok(match written.data {
                 Some(outcome) => ProposeReply::Applied { index: written.log_id.index, outcome },
                 // Only entries without a command are applied without an outcome.
@@ -116,6 +124,16 @@ impl<R: Platform> Group<R> {
             Err(RaftError::APIError(_)) => Ok(ProposeReply::Unknown),
             Err(RaftError::Fatal(fatal)) => Err(fatal),
         }
+    }
+
+    /// The member that cannot do what `needed` asks for, and what it can do. One that is not registered yet counts for
+    /// the least.
+    fn held_back(&self, needed: FeatureLevel) -> Option<(CoordinatorId, FeatureLevel)> {
+        let metrics = self.raft.metrics();
+        let membership = Arc::clone(&metrics.borrow_watched().membership_config);
+        let state = self.state.borrow();
+        let levels = membership.nodes().map(|(id, _)| (*id, state.level_of(*id)));
+        levels.min_by_key(|(id, level)| (*level, *id)).filter(|(_, level)| *level < needed)
     }
 
     /// How far the log has to be applied for a linearizable read, where this coordinator leads: a majority is asked.

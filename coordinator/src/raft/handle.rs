@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use helixflow_model::CoordinatorId;
-use helixflow_policy::state::{ClusterState, Command};
+use helixflow_policy::state::{ClusterState, Command, WriteId};
 use helixflow_proto::context::CallContext;
 use openraft::async_runtime::watch::WatchReceiver;
 use parking_lot::Mutex;
@@ -47,7 +47,7 @@ const WRITTEN_WITHIN: Duration = Duration::from_secs(5);
 /// Raft, as the handle uses it.
 #[async_trait]
 trait Consensus: Send + Sync {
-    async fn propose(&self, command: Command, context: &CallContext) -> Result<Applied, ProposeError>;
+    async fn propose(&self, message: ProposeMessage, context: &CallContext) -> Result<Applied, ProposeError>;
     async fn confirm(&self, context: &CallContext) -> Result<(), ReadError>;
     async fn bootstrap(&self, members: &BTreeMap<CoordinatorId, String>) -> Result<(), BootstrapError>;
     async fn change(&self, step: Change, context: &CallContext) -> Result<Survey, ChangeError>;
@@ -60,8 +60,8 @@ trait Consensus: Send + Sync {
 
 #[async_trait]
 impl<R: Platform> Consensus for Group<R> {
-    async fn propose(&self, command: Command, context: &CallContext) -> Result<Applied, ProposeError> {
-        propose(self, command, context).await
+    async fn propose(&self, message: ProposeMessage, context: &CallContext) -> Result<Applied, ProposeError> {
+        propose(self, message, context).await
     }
 
     async fn confirm(&self, context: &CallContext) -> Result<(), ReadError> {
@@ -146,10 +146,23 @@ impl Handle {
     }
 
     /// Writes a command on behalf of a call, here or at the leader, and waits until it is applied there: until the call's
-    /// deadline, or for [`WRITE_DEADLINE`] where it has none.
+    /// deadline, or for [`WRITE_DEADLINE`] where it has none. What may have been written is not tried again.
     pub async fn propose(&self, command: Command, context: CallContext) -> Result<Applied, ProposeError> {
+        self.write(ProposeMessage { write: None, command }, context).await
+    }
+
+    /// The same with a number in a session: applied once, and tried again until the deadline whatever happens.
+    pub async fn propose_once(
+        &self,
+        write: WriteId,
+        command: Command,
+        context: CallContext,
+    ) -> Result<Applied, ProposeError> {
+        self.write(ProposeMessage { write: Some(write), command }, context).await
+    }
+
+    async fn write(&self, message: ProposeMessage, context: CallContext) -> Result<Applied, ProposeError> {
         let permit = Arc::clone(&self.proposals).try_acquire_owned().map_err(|_| ProposeError::QueueFull)?;
-        let message = ProposeMessage { command };
         let bytes = encode(&message).map_or(usize::MAX, |bytes| bytes.len());
         if bytes > MAX_COMMAND_BYTES {
             return Err(ProposeError::TooLarge { bytes, limit: MAX_COMMAND_BYTES });
@@ -157,7 +170,7 @@ impl Handle {
         let consensus = Arc::clone(&self.consensus);
         let work = async move {
             let _permit = permit;
-            consensus.propose(message.command, &context).await
+            consensus.propose(message, &context).await
         };
         self.runtime.spawn(work.in_current_span()).await.unwrap_or(Err(ProposeError::Stopped))
     }

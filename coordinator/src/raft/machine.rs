@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use super::codec::{decode, encode};
 use super::record::StateRecord;
 use super::snapshot::{Snapshot, Snapshots};
-use super::types::{Entry, LeaderId, LogId, Member, Proposal, SnapshotMeta, StoredMembership, TypeConfig};
+use super::types::{Entry, LeaderId, LogId, Member, SnapshotMeta, StoredMembership, TypeConfig};
 use helixflow_model::CoordinatorId;
 
 /// A snapshot as openraft passes it on.
@@ -53,8 +53,8 @@ impl Machine {
         self.applied = Some(entry.log_id);
         match entry.payload {
             EntryPayload::Blank => None,
-            EntryPayload::Normal(Proposal(command)) => {
-                Some(Arc::make_mut(&mut self.state).apply(entry.log_id.index, command))
+            EntryPayload::Normal(proposal) => {
+                Some(Arc::make_mut(&mut self.state).apply(entry.log_id.index, proposal))
             }
             EntryPayload::Membership(membership) => {
                 self.membership = StoredMembership::new(Some(entry.log_id), membership);

@@ -27,7 +27,7 @@ mod types;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use helixflow_env::Env;
+use helixflow_env::{Env, WallClock};
 use helixflow_model::CoordinatorId;
 use helixflow_policy::state::{ClusterState, Coordinator};
 use helixflow_proto::hello::Hello;
@@ -158,7 +158,11 @@ impl Opened {
         let machine = Machine::new(Snapshots::open(env.disk, data_dir.join("snapshot"), disk.clone())?);
         let us = Receiver { id, disk: store.disk() };
         let peers = Arc::new(Peers::new(id, hello, env.network));
-        Ok(Self { member: Member { us, about, config: Arc::new(config), peers, disk }, store, machine })
+        Ok(Self {
+            member: Member { us, about, config: Arc::new(config), peers, clock: env.wall_clock, disk },
+            store,
+            machine,
+        })
     }
 }
 
@@ -168,6 +172,7 @@ struct Member {
     about: Coordinator,
     config: Arc<openraft::Config>,
     peers: Arc<Peers>,
+    clock: Arc<dyn WallClock>,
     disk: Runtime,
 }
 
@@ -186,13 +191,13 @@ impl Member {
         machine: R::Machine,
         state: watch::Receiver<Arc<ClusterState>>,
     ) -> Result<(Arc<Group<R>>, Handle), StartError> {
-        let Self { us, about, config, peers, .. } = self;
+        let Self { us, about, config, peers, clock, .. } = self;
         let network = Network::new(Arc::clone(&peers));
         let raft = openraft::Raft::new(us.id, config, network, storage, machine)
             .await
             .map_err(|fatal| StartError::Refused(fatal.to_string()))?;
         Runtime::current().spawn(Group::<R>::follow_addresses(raft.clone(), Arc::clone(&peers)));
-        let group = Arc::new(Group::<R>::new(us, raft, peers, about, state.clone()));
+        let group = Arc::new(Group::<R>::new(us, raft, peers, about, clock, state.clone()));
         let handle = Handle::new(Arc::clone(&group), state, written);
         Ok((group, handle))
     }

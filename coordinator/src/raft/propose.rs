@@ -1,12 +1,13 @@
 //! Writes at any coordinator: applied here where this one leads, else forwarded to the leader.
 //!
-//! What was refused before it was appended is tried again until the deadline; what may have been appended is not, and
-//! is told as such. Every command of today can safely be sent once more by whoever asked.
+//! What was refused before it was appended is tried again until the deadline. So is what may have been appended, where
+//! the write has a number in a session and is applied once however often it is proposed; without one its outcome is
+//! told to be unknown.
 
 use std::time::Duration;
 
-use helixflow_model::CoordinatorId;
-use helixflow_policy::state::{Command, Outcome};
+use helixflow_model::{CoordinatorId, FeatureLevel};
+use helixflow_policy::state::Outcome;
 use helixflow_proto::context::{CallContext, attach};
 use helixflow_proto::error::{Reason, status};
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -54,6 +55,18 @@ pub enum ProposeError {
         /// The bound.
         limit: usize,
     },
+    /// A member could not apply it, so nothing was written.
+    #[error(
+        "the write needs feature {needed} of every coordinator, and {by} has {level}: update it and start it again, or remove it"
+    )]
+    HeldBack {
+        /// What the command needs.
+        needed: FeatureLevel,
+        /// The member that can do the least.
+        by: CoordinatorId,
+        /// What it can do.
+        level: FeatureLevel,
+    },
     /// This coordinator's Raft has ended.
     #[error("this coordinator is stopping: ask another one")]
     Stopped,
@@ -66,45 +79,56 @@ impl From<ProposeError> for Status {
             ProposeError::OutcomeUnknown => Reason::OutcomeUnknown,
             ProposeError::QueueFull => Reason::QueueFull,
             ProposeError::TooLarge { .. } => Reason::InvalidParameter,
+            ProposeError::HeldBack { .. } => Reason::LevelTooLow,
             ProposeError::Stopped => Reason::Draining,
         };
         status(reason, error.to_string())
     }
 }
 
-/// Writes a command, wherever the leader is.
+/// Writes, wherever the leader is.
 pub(super) async fn propose<R: Platform>(
     group: &Group<R>,
-    command: Command,
+    message: ProposeMessage,
     context: &CallContext,
 ) -> Result<Applied, ProposeError> {
     let deadline = context.deadline.unwrap_or_else(|| Instant::now() + WRITE_DEADLINE);
+    let is_numbered = message.write.is_some();
     let mut leader_elsewhere = None;
+    let mut unknown = false;
     while Instant::now() < deadline {
         let reply = match leader_elsewhere {
-            Some(leader) => forward(group, leader, &command, context, deadline).await?,
-            None => here(group, command.clone(), deadline).await?,
+            Some(leader) => forward(group, leader, &message, context, deadline).await,
+            None => here(group, message.clone(), deadline).await?,
         };
         leader_elsewhere = match reply {
+            ProposeReply::Applied { outcome, .. } if unknown && outcome.is_of_an_expired_session() => {
+                return Err(ProposeError::OutcomeUnknown);
+            }
             ProposeReply::Applied { index, outcome } => return Ok(Applied { index, outcome }),
-            ProposeReply::Unknown => return Err(ProposeError::OutcomeUnknown),
+            ProposeReply::HeldBack { .. } if unknown => return Err(ProposeError::OutcomeUnknown),
+            ProposeReply::HeldBack { needed, by, level } => {
+                return Err(ProposeError::HeldBack { needed, by, level });
+            }
+            ProposeReply::Unknown if !is_numbered => return Err(ProposeError::OutcomeUnknown),
             ProposeReply::NotLeader { leader } if leader_elsewhere.is_none() && leader.is_some() => leader,
-            ProposeReply::NotLeader { .. } => {
+            ProposeReply::NotLeader { .. } | ProposeReply::Unknown => {
+                unknown |= matches!(reply, ProposeReply::Unknown);
                 // No leader is known, or the one we know has just lost its place: let the election come to its end.
                 sleep_until(deadline.min(Instant::now() + RETRY_PAUSE)).await;
                 None
             }
         };
     }
-    Err(ProposeError::NoQuorum)
+    Err(if unknown { ProposeError::OutcomeUnknown } else { ProposeError::NoQuorum })
 }
 
 async fn here<R: Platform>(
     group: &Group<R>,
-    command: Command,
+    message: ProposeMessage,
     deadline: Instant,
 ) -> Result<ProposeReply, ProposeError> {
-    match timeout_at(deadline, group.write(command)).await {
+    match timeout_at(deadline, group.write(message)).await {
         Ok(Ok(reply)) => Ok(reply),
         Ok(Err(_)) => Err(ProposeError::Stopped),
         Err(_) => Err(ProposeError::OutcomeUnknown),
@@ -114,27 +138,26 @@ async fn here<R: Platform>(
 async fn forward<R: Platform>(
     group: &Group<R>,
     leader: CoordinatorId,
-    command: &Command,
+    message: &ProposeMessage,
     context: &CallContext,
     deadline: Instant,
-) -> Result<ProposeReply, ProposeError> {
+) -> ProposeReply {
     let not_there = ProposeReply::NotLeader { leader: None };
     let Some(member) = group.members().remove(&leader) else {
-        return Ok(not_there);
+        return not_there;
     };
-    let message = ProposeMessage { command: command.clone() };
     let send = |mut client: PeerClient, frame| async move {
         let mut request = Request::new(frame);
         attach(context, request.metadata_mut());
         client.propose(request).await
     };
     let limit = deadline.saturating_duration_since(Instant::now());
-    match group.peers().peer(leader, &member).call(&message, limit, send).await {
-        Ok(reply) => Ok(reply),
-        Err(status) if was_not_taken(&status) => Ok(not_there),
+    match group.peers().peer(leader, &member).call(message, limit, send).await {
+        Ok(reply) => reply,
+        Err(status) if was_not_taken(&status) => not_there,
         Err(status) => {
             tracing::debug!(%status, %leader, "a forwarded write has no known outcome");
-            Err(ProposeError::OutcomeUnknown)
+            ProposeReply::Unknown
         }
     }
 }

@@ -138,7 +138,7 @@ impl<R: Platform> RaftService for Server<R> {
 
     async fn propose(&self, request: Request<RaftFrame>) -> Result<Response<RaftFrame>, Status> {
         let open = self.us().open::<ProposeMessage>(request.get_ref())?;
-        let reply = self.group.write(open.record.command).await.map_err(stopped)?;
+        let reply = self.group.write(open.record).await.map_err(stopped)?;
         Ok(Response::new(self.us().reply(open.from, &reply)?))
     }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use helixflow_model::CoordinatorId;
-use helixflow_policy::state::{Command, Outcome};
+use helixflow_policy::state::{Outcome, Proposal};
 use openraft::impls::{BoxedErrorSource, InlineBatch, ProgressResponder, leader_id_adv};
 use openraft::{AsyncRuntime, EntryPayload, OptionalSend, RaftTypeConfig};
 use serde::{Deserialize, Serialize};
@@ -47,34 +47,6 @@ pub(crate) struct Member {
     pub(crate) raft: String,
     /// The disk that holds its log.
     pub(crate) disk: DiskId,
-}
-
-/// What a client of the log asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Proposal(pub(crate) Command);
-
-impl fmt::Display for Proposal {
-    /// The command's name alone: a plan of a thousand moves belongs in no log line.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match &self.0 {
-            Command::Bootstrap { .. } => "bootstrap",
-            Command::RegisterCoordinator { .. } => "register coordinator",
-            Command::JoinNode { .. } => "join node",
-            Command::SetNodeHealth { .. } => "set node health",
-            Command::AddModel { .. } => "add model",
-            Command::ScaleModel { .. } => "scale model",
-            Command::RemoveModel { .. } => "remove model",
-            Command::ApplyPlan { .. } => "apply plan",
-            Command::PutTenant { .. } => "put tenant",
-            Command::RemoveTenant { .. } => "remove tenant",
-            Command::PutKey { .. } => "put key",
-            Command::RemoveKey { .. } => "remove key",
-            Command::SetRegionHealth { .. } => "set region health",
-            Command::AdmitCoordinator { .. } => "admit coordinator",
-            Command::RemoveCoordinator { .. } => "remove coordinator",
-            Command::SetLeaderRegions { .. } => "set leader regions",
-        })
-    }
 }
 
 /// What openraft is instantiated with; `R` is its async runtime.

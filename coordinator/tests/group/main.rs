@@ -8,5 +8,6 @@ mod elections;
 mod members;
 mod nodes;
 mod refusals;
+mod sessions;
 mod tenants;
 mod writes;

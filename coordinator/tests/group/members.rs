@@ -45,7 +45,7 @@ async fn remove(cluster: &Cluster, at: u64, id: u64) -> Result<bool, Status> {
 }
 
 async fn write(cluster: &Cluster, at: u64, name: &str) {
-    let request = AddModelRequest { model: Some(model(name)) };
+    let request = AddModelRequest { model: Some(model(name)), write: None };
     cluster.client(at).add_model(request).await.expect("a write");
 }
 

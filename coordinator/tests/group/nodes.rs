@@ -76,7 +76,11 @@ async fn a_node_that_reports_gets_a_replica_and_is_told_at_once() {
     for id in 1..=3 {
         assert_eq!(report(&cluster, id, vec![idle(node, 1), idle(node, 2)]).await, [1, 2]);
     }
-    cluster.client(2).add_model(AddModelRequest { model: Some(model("m")) }).await.expect("a model");
+    cluster
+        .client(2)
+        .add_model(AddModelRequest { model: Some(model("m")), write: None })
+        .await
+        .expect("a model");
     let second = parts.message().await.expect("a part").expect("an open stream");
     let [assignment] = &second.assignments[..] else { panic!("{second:?}") };
     assert_eq!((assignment.first_layer, assignment.end_layer), (0, 4));
@@ -96,7 +100,11 @@ async fn a_replica_that_failed_is_placed_elsewhere() {
     for node in nodes {
         report(&cluster, 1, vec![idle(node, 1)]).await;
     }
-    cluster.client(1).add_model(AddModelRequest { model: Some(model("m")) }).await.expect("a model");
+    cluster
+        .client(1)
+        .add_model(AddModelRequest { model: Some(model("m")), write: None })
+        .await
+        .expect("a model");
     let placed_on = || async {
         let state = cluster.running[&1].raft.state();
         let state = state.borrow();

@@ -9,7 +9,12 @@ use helixflow_proto::v1::{
 use crate::cluster::Cluster;
 
 fn put(name: &str, expected_revision: Option<u64>) -> PutTenantRequest {
-    PutTenantRequest { tenant: "acme".to_owned(), display_name: name.to_owned(), expected_revision }
+    PutTenantRequest {
+        tenant: "acme".to_owned(),
+        display_name: name.to_owned(),
+        expected_revision,
+        write: None,
+    }
 }
 
 fn get(consistency: Consistency) -> GetTenantRequest {
@@ -32,7 +37,7 @@ async fn a_tenant_put_at_one_coordinator_is_read_at_each() {
     assert_eq!(Reason::of(&differs).as_deref(), Some("REVISION_DIFFERS"), "{differs}");
     let second = cluster.client(2).put_tenant(put("Other", Some(first.revision))).await.expect("a put");
     assert!(second.into_inner().revision > first.revision);
-    let gone = RemoveTenantRequest { tenant: "acme".to_owned() };
+    let gone = RemoveTenantRequest { tenant: "acme".to_owned(), write: None };
     cluster.client(3).remove_tenant(gone).await.expect("a removal");
     let none = cluster.client(1).get_tenant(get(Consistency::Confirmed)).await.expect("a read");
     assert_eq!(none.into_inner().tenant, None);
@@ -47,6 +52,7 @@ async fn keys_are_kept_as_hashes_and_bad_ones_are_refused_by_their_field() {
         tenant: "acme".to_owned(),
         sha256,
         expires_unix_ms: None,
+        write: None,
     };
     let nobodys = client.put_key(key(vec![1; 32])).await.expect_err("no tenant yet");
     assert!(nobodys.message().contains("acme is no tenant"), "{nobodys}");
@@ -55,7 +61,7 @@ async fn keys_are_kept_as_hashes_and_bad_ones_are_refused_by_their_field() {
     assert!(short.message().contains("sha256: 31 bytes"), "{short}");
     client.put_key(key(vec![1; 32])).await.expect("a key");
     assert_eq!(cluster.running[&1].raft.state().borrow().keys().len(), 1);
-    client.remove_key(RemoveKeyRequest { id: "k".to_owned() }).await.expect("a removal");
+    client.remove_key(RemoveKeyRequest { id: "k".to_owned(), write: None }).await.expect("a removal");
     assert!(cluster.running[&1].raft.state().borrow().keys().is_empty());
 }
 

@@ -6,7 +6,7 @@ use helixflow_proto::v1::AddModelRequest;
 use crate::cluster::{Cluster, eventually, model};
 
 fn request(id: &str) -> AddModelRequest {
-    AddModelRequest { model: Some(model(id)) }
+    AddModelRequest { model: Some(model(id)), write: None }
 }
 
 fn models(cluster: &Cluster, id: u64) -> Vec<String> {
@@ -30,7 +30,8 @@ async fn a_write_at_a_follower_is_applied_everywhere_and_again_it_changes_nothin
     }
     let mut other = model("first");
     other.layers += 1;
-    let differs = cluster.client(follower).add_model(AddModelRequest { model: Some(other) }).await;
+    let differs =
+        cluster.client(follower).add_model(AddModelRequest { model: Some(other), write: None }).await;
     assert_eq!(differs.err().and_then(|e| Reason::of(&e)).as_deref(), Some("REFUSED"));
 }
 

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use futures::{Stream, StreamExt};
 use helixflow_env::Env;
 use helixflow_model::{ClusterId, NodeReport, ReplicaPhase};
@@ -56,18 +57,39 @@ impl Coordinator {
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
+/// Methods that no node calls.
+macro_rules! not_asked_for {
+    ($($method:ident($request:ty) -> $response:ty;)*) => {$(
+        fn $method<'s, 'f>(&'s self, _: Request<$request>) -> BoxFuture<'f, Result<Response<$response>, Status>>
+        where
+            's: 'f,
+            Self: 'f,
+        {
+            Box::pin(std::future::ready(Err(Status::unimplemented("not asked for"))))
+        }
+    )*};
+}
+
 #[tonic::async_trait]
 impl ClusterService for Coordinator {
-    async fn bootstrap(
-        &self,
-        _: Request<v1::BootstrapRequest>,
-    ) -> Result<Response<v1::BootstrapResponse>, Status> {
-        Err(Status::unimplemented("not asked for"))
+    not_asked_for! {
+        bootstrap(v1::BootstrapRequest) -> v1::BootstrapResponse;
+        status(v1::StatusRequest) -> v1::StatusResponse;
+        add_model(v1::AddModelRequest) -> v1::AddModelResponse;
+        open_session(v1::OpenSessionRequest) -> v1::OpenSessionResponse;
+        put_tenant(v1::PutTenantRequest) -> v1::PutTenantResponse;
+        remove_tenant(v1::RemoveTenantRequest) -> v1::RemoveTenantResponse;
+        get_tenant(v1::GetTenantRequest) -> v1::GetTenantResponse;
+        put_key(v1::PutKeyRequest) -> v1::PutKeyResponse;
+        remove_key(v1::RemoveKeyRequest) -> v1::RemoveKeyResponse;
+        list_coordinators(v1::ListCoordinatorsRequest) -> v1::ListCoordinatorsResponse;
+        remove_coordinator(v1::RemoveCoordinatorRequest) -> v1::RemoveCoordinatorResponse;
+        transfer_leader(v1::TransferLeaderRequest) -> v1::TransferLeaderResponse;
+        set_leader_regions(v1::SetLeaderRegionsRequest) -> v1::SetLeaderRegionsResponse;
+        add_coordinator(v1::AddCoordinatorRequest) -> Self::AddCoordinatorStream;
     }
 
-    async fn status(&self, _: Request<v1::StatusRequest>) -> Result<Response<v1::StatusResponse>, Status> {
-        Err(Status::unimplemented("not asked for"))
-    }
+    type AddCoordinatorStream = Answers<v1::AddCoordinatorProgress>;
 
     async fn join_node(
         &self,
@@ -83,13 +105,6 @@ impl ClusterService for Coordinator {
         _: Request<v1::WatchNodeRequest>,
     ) -> Result<Response<Self::WatchNodeStream>, Status> {
         Ok(Response::new(Box::pin(WatchStream::new(self.orders.subscribe()).map(Ok))))
-    }
-
-    async fn add_model(
-        &self,
-        _: Request<v1::AddModelRequest>,
-    ) -> Result<Response<v1::AddModelResponse>, Status> {
-        Err(Status::unimplemented("not asked for"))
     }
 }
 

@@ -23,6 +23,6 @@ impl Client {
     /// Adds a model to serve; returns the log index that says so.
     pub async fn add_model(&self, model: ModelSpec) -> Result<u64, ClientError> {
         let call = async |channel, request| ClusterServiceClient::new(channel).add_model(request).await;
-        Ok(self.call(AddModelRequest { model: Some(model) }, call).await?.0.epoch)
+        Ok(self.call(AddModelRequest { model: Some(model), write: None }, call).await?.0.epoch)
     }
 }

@@ -11,7 +11,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
 use crate::error::ClientError;
-use crate::retry::{Next, after};
+use crate::retry::{Next, Repeat, after};
 
 /// How long to wait for a connection: a coordinator that is up answers within a round trip.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -60,6 +60,20 @@ impl Client {
         T: Clone,
         F: AsyncFn(Channel, Request<T>) -> Result<tonic::Response<R>, Status>,
     {
+        self.call_again(message, Repeat::Unnumbered, call).await
+    }
+
+    /// The same, for what may be repeated as `repeat` says.
+    pub(crate) async fn call_again<T, R, F>(
+        &self,
+        message: T,
+        repeat: Repeat,
+        call: F,
+    ) -> Result<(R, String), ClientError>
+    where
+        T: Clone,
+        F: AsyncFn(Channel, Request<T>) -> Result<tonic::Response<R>, Status>,
+    {
         let context = self.context();
         let mut attempts = 0;
         loop {
@@ -72,7 +86,7 @@ impl Client {
                 Ok(response) => return Ok((response.into_inner(), address)),
                 Err(status) => status,
             };
-            let Next::Retry(wait) = after(&status, attempts, self.coordinators.len() as u32) else {
+            let Next::Retry(wait) = after(&status, repeat, attempts, self.coordinators.len() as u32) else {
                 return Err(ClientError::Call { status: Box::new(status), endpoint: address, attempts });
             };
             tracing::debug!(%address, %status, ?wait, "turning to the next coordinator");

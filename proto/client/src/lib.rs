@@ -8,7 +8,9 @@ mod endpoints;
 mod error;
 mod inference;
 mod retry;
+mod session;
 
 pub use endpoints::{Client, ClientOptions};
 pub use error::ClientError;
 pub use inference::TokenStream;
+pub use session::Session;

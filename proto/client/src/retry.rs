@@ -19,13 +19,23 @@ pub(crate) enum Next {
     GiveUp,
 }
 
-/// Decides from the answer, the number of attempts so far (at least 1) and the number of coordinators.
-pub(crate) fn after(status: &Status, attempts: u32, endpoints: u32) -> Next {
+/// Whether the service knows a repetition for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// It does not: a call whose outcome is unknown is left to the caller.
+    Unnumbered,
+    /// The call is a write with a number, applied once however often it is sent.
+    Numbered,
+}
+
+/// Decides from the answer, whether repetitions are known, the number of attempts so far (at least 1) and the number of coordinators.
+pub(crate) fn after(status: &Status, repeat: Repeat, attempts: u32, endpoints: u32) -> Next {
     // A coordinator that is down says nothing; one that has no quorum says so, and another may have one.
     let silent = status.code() == Code::Unavailable && Reason::of(status).is_none();
-    let passing =
-        ["NO_QUORUM", "DRAINING"].iter().any(|reason| Reason::of(status).as_deref() == Some(reason));
-    if !(silent || passing) || attempts >= ROUNDS.saturating_mul(endpoints) {
+    let is = |reason: Reason| Reason::of(status).as_deref() == Some(reason.as_str());
+    let passing = is(Reason::NoQuorum) || is(Reason::Draining);
+    let unknown = repeat == Repeat::Numbered && is(Reason::OutcomeUnknown);
+    if !(silent || passing || unknown) || attempts >= ROUNDS.saturating_mul(endpoints) {
         return Next::GiveUp;
     }
     if !attempts.is_multiple_of(endpoints) {
@@ -44,11 +54,12 @@ mod tests {
     #[test]
     fn a_silent_coordinator_sends_the_call_to_the_next_and_each_round_waits_longer() {
         let silent = Status::unavailable("connection refused");
-        let waits: Vec<Next> = (1..=6).map(|attempts| after(&silent, attempts, 3)).collect();
+        let waits: Vec<Next> =
+            (1..=6).map(|attempts| after(&silent, Repeat::Unnumbered, attempts, 3)).collect();
         let (now, first, second) = (Duration::ZERO, FIRST_WAIT, FIRST_WAIT * 2);
         let expected = [now, now, first, now, now, second].map(Next::Retry);
         assert_eq!(waits, expected);
-        assert_eq!(after(&silent, 12, 3), Next::GiveUp);
+        assert_eq!(after(&silent, Repeat::Unnumbered, 12, 3), Next::GiveUp);
     }
 
     #[test]
@@ -56,8 +67,20 @@ mod tests {
         for reason in
             [Reason::UnknownModel, Reason::InvalidParameter, Reason::QueueFull, Reason::OutcomeUnknown]
         {
-            assert_eq!(after(&status(reason, "no"), 1, 3), Next::GiveUp, "{reason:?}");
+            assert_eq!(after(&status(reason, "no"), Repeat::Unnumbered, 1, 3), Next::GiveUp, "{reason:?}");
         }
-        assert_eq!(after(&status(Reason::NoQuorum, "no"), 1, 3), Next::Retry(Duration::ZERO));
+        assert_eq!(
+            after(&status(Reason::NoQuorum, "no"), Repeat::Unnumbered, 1, 3),
+            Next::Retry(Duration::ZERO)
+        );
+    }
+
+    #[test]
+    fn a_numbered_write_is_tried_again_when_its_outcome_is_unknown() {
+        let unknown = status(Reason::OutcomeUnknown, "no answer");
+        assert_eq!(after(&unknown, Repeat::Numbered, 1, 3), Next::Retry(Duration::ZERO));
+        assert_eq!(after(&unknown, Repeat::Numbered, 12, 3), Next::GiveUp);
+        let expired = status(Reason::SessionExpired, "gone");
+        assert_eq!(after(&expired, Repeat::Numbered, 1, 3), Next::GiveUp);
     }
 }

@@ -13,8 +13,8 @@ mod tests;
 mod violation;
 
 use crate::state::{
-    ClusterState, MAX_COORDINATORS, MAX_KEYS, MAX_MODELS, MAX_NODES, MAX_REGIONS, MAX_REPLICAS, MAX_TENANTS,
-    ModelKey,
+    ClusterState, MAX_COORDINATORS, MAX_KEYS, MAX_MODELS, MAX_NODES, MAX_REGIONS, MAX_REPLICAS, MAX_SESSIONS,
+    MAX_TENANTS, ModelKey,
 };
 
 pub use violation::{Violation, Wrong};
@@ -40,6 +40,7 @@ fn check_whole(state: &ClusterState, found: &mut Vec<Violation>) {
         (state.tenants.len(), MAX_TENANTS),
         (state.keys.len(), MAX_KEYS),
         (state.regions.len(), MAX_REGIONS),
+        (state.sessions.len(), MAX_SESSIONS),
     ];
     for (held, limit) in held {
         if held > limit {

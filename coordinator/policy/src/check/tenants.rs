@@ -1,11 +1,11 @@
-//! Invariants of tenants, their keys and regions: bounds, epochs, no key of nobody, no secret twice.
+//! Invariants of tenants, their keys, regions and sessions: bounds, epochs, no key of nobody, no secret twice.
 
 use std::collections::BTreeMap;
 
 use helixflow_model::{Epoch, KeyId};
 
 use super::{Violation, Wrong};
-use crate::state::{ClusterState, KeyDigest, MAX_DISPLAY_NAME_BYTES, Tenant};
+use crate::state::{ClusterState, KeyDigest, MAX_DISPLAY_NAME_BYTES, Session, Tenant};
 
 pub(super) fn check(state: &ClusterState, found: &mut Vec<Violation>) {
     for (id, tenant) in &state.tenants {
@@ -24,6 +24,11 @@ pub(super) fn check(state: &ClusterState, found: &mut Vec<Violation>) {
     for (region, record) in &state.regions {
         found.extend(future(state, record.since).map(|wrong| Violation::Region(region.clone(), wrong)));
     }
+    for (id, session) in &state.sessions {
+        let later = (session.used > state.clock).then_some(Wrong::UsedLater);
+        let wrong = future(state, Session::opened(*id)).or(later);
+        found.extend(wrong.map(|wrong| Violation::Session(*id, wrong)));
+    }
 }
 
 fn broken(state: &ClusterState, tenant: &Tenant) -> Option<Wrong> {
@@ -33,5 +38,5 @@ fn broken(state: &ClusterState, tenant: &Tenant) -> Option<Wrong> {
 }
 
 fn future(state: &ClusterState, epoch: Epoch) -> Option<Wrong> {
-    (epoch > state.changed || epoch == Epoch(0)).then_some(Wrong::FromTheFuture { epoch })
+    (epoch > state.epoch || epoch == Epoch(0)).then_some(Wrong::FromTheFuture { epoch })
 }

@@ -1,6 +1,6 @@
 //! What can be wrong with a replicated state, and with whom.
 
-use helixflow_model::{Bytes, CoordinatorId, Epoch, KeyId, NodeId, Region, ReplicaId, TenantId};
+use helixflow_model::{Bytes, CoordinatorId, Epoch, KeyId, NodeId, Region, ReplicaId, SessionId, TenantId};
 
 use crate::state::ModelKey;
 
@@ -31,6 +31,9 @@ pub enum Violation {
     /// A region.
     #[error("{0}: {1}")]
     Region(Region, Wrong),
+    /// A session.
+    #[error("{0}: {1}")]
+    Session(SessionId, Wrong),
 }
 
 /// What is wrong.
@@ -132,4 +135,7 @@ pub enum Wrong {
         /// The other key.
         other: KeyId,
     },
+    /// A session was used when the state's clock had not come so far.
+    #[error("its last use is later than the state's clock")]
+    UsedLater,
 }

@@ -134,6 +134,33 @@ pub enum Command {
         /// The regions, each once.
         regions: Vec<Region>,
     },
+    /// Opens a session, whose id is the log index of this entry.
+    OpenSession,
+}
+
+impl Command {
+    /// What it does, in two words, for logs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Bootstrap { .. } => "bootstrap",
+            Self::RegisterCoordinator { .. } => "register coordinator",
+            Self::JoinNode { .. } => "join node",
+            Self::SetNodeHealth { .. } => "set node health",
+            Self::AddModel { .. } => "add model",
+            Self::ScaleModel { .. } => "scale model",
+            Self::RemoveModel { .. } => "remove model",
+            Self::ApplyPlan { .. } => "apply plan",
+            Self::PutTenant { .. } => "put tenant",
+            Self::RemoveTenant { .. } => "remove tenant",
+            Self::PutKey { .. } => "put key",
+            Self::RemoveKey { .. } => "remove key",
+            Self::SetRegionHealth { .. } => "set region health",
+            Self::AdmitCoordinator { .. } => "admit coordinator",
+            Self::RemoveCoordinator { .. } => "remove coordinator",
+            Self::SetLeaderRegions { .. } => "set leader regions",
+            Self::OpenSession => "open session",
+        }
+    }
 }
 
 /// One step of a plan, with its reason.

@@ -32,3 +32,5 @@ pub const MAX_DISPLAY_NAME_BYTES: usize = 256;
 pub const MAX_KEYS: usize = 16_384;
 /// Most regions ever judged: more than any provider has.
 pub const MAX_REGIONS: usize = 256;
+/// Most sessions of writers: one for each process that writes, and many for benchmarks.
+pub const MAX_SESSIONS: usize = 4096;

@@ -6,13 +6,16 @@
 
 mod command;
 mod coordinators;
+mod level;
 mod limits;
 mod members;
 mod models;
 mod moves;
 mod outcome;
+mod proposal;
 mod records;
 mod regions;
+mod sessions;
 mod tenants;
 mod version_1;
 
@@ -20,24 +23,27 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use helixflow_model::{
     Bytes, CoordinatorId, Epoch, Fence, KeyId, LayerRange, ModelId, ModelSpec, NodeId, Region,
-    ReplicaAssignment, ReplicaId, TenantId,
+    ReplicaAssignment, ReplicaId, SessionId, TenantId, UnixMillis,
 };
 use serde::{Deserialize, Serialize};
 
 pub use command::{Command, Move, MoveReason};
+pub use level::FEATURE_LEVEL;
 pub use limits::{
     MAX_ADDRESS_BYTES, MAX_COORDINATORS, MAX_DISPLAY_NAME_BYTES, MAX_KEYS, MAX_LAYERS, MAX_LEADER_REGIONS,
-    MAX_MODELS, MAX_MOVES, MAX_NODES, MAX_PARTS, MAX_REGIONS, MAX_REPLICAS, MAX_SOURCE_BYTES, MAX_SOURCES,
-    MAX_TENANTS, MAX_VERSION_BYTES,
+    MAX_MODELS, MAX_MOVES, MAX_NODES, MAX_PARTS, MAX_REGIONS, MAX_REPLICAS, MAX_SESSIONS, MAX_SOURCE_BYTES,
+    MAX_SOURCES, MAX_TENANTS, MAX_VERSION_BYTES,
 };
 pub use outcome::{Bounded, Field, Outcome, Refusal};
+pub use proposal::{Proposal, WriteId};
 pub use records::{
     Capacity, Coordinator, Identity, InvalidNodeUuid, ModelKey, Node, NodeHealth, NodeUuid, Part, Replica,
     Voting,
 };
 pub use regions::{RegionHealth, RegionRecord};
+pub use sessions::{SESSION_LIFE, Session, Settled};
 pub use tenants::{Key, KeyDigest, Tenant};
-pub use version_1::StateVersion1;
+pub use version_1::{CommandVersion1, StateVersion1};
 
 /// Everything that the log has decided so far; the default is a cluster that was never bootstrapped.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,17 +69,30 @@ pub struct ClusterState {
     pub(crate) observers: BTreeSet<CoordinatorId>,
     /// Where the leader should stand, the most preferred region first.
     pub(crate) leader_regions: Vec<Region>,
+    pub(crate) sessions: BTreeMap<SessionId, Session>,
+    /// The latest stamp of an entry.
+    pub(crate) clock: UnixMillis,
 }
 
 impl ClusterState {
-    /// Applies the command that the log holds at `index`.
+    /// Applies the write that the log holds at `index`.
     ///
-    /// A refused command changes nothing but [`Self::epoch`]; an index at or below it changes nothing at all.
-    pub fn apply(&mut self, index: u64, command: Command) -> Outcome {
+    /// A refused command changes nothing but [`Self::epoch`], the clock and its session's last outcome; an index at or
+    /// below the epoch changes nothing at all.
+    pub fn apply(&mut self, index: u64, proposal: impl Into<Proposal>) -> Outcome {
         if index <= self.epoch.0 {
             return Outcome::Refused { reason: Refusal::IndexNotNewer { index, applied: self.epoch } };
         }
+        let Proposal { stamp, write, command } = proposal.into();
         self.epoch = Epoch(index);
+        self.clock = self.clock.max(stamp);
+        match write {
+            Some(write) => self.run_once(write, command),
+            None => self.run(command),
+        }
+    }
+
+    fn run(&mut self, command: Command) -> Outcome {
         self.dispatch(command).unwrap_or_else(|reason| Outcome::Refused { reason })
     }
 
@@ -106,10 +125,11 @@ impl ClusterState {
             }
             Command::RemoveCoordinator { id } => self.remove_coordinator(id),
             Command::SetLeaderRegions { regions } => self.set_leader_regions(regions),
+            Command::OpenSession => self.open_session(),
         }
     }
 
-    /// Notes that this entry changed something and gives its epoch.
+    /// Notes that this entry changed something that plans rest on, and gives its epoch.
     fn note_change(&mut self) -> Epoch {
         self.changed = self.epoch;
         self.epoch
@@ -186,7 +206,8 @@ impl ClusterState {
         self.epoch
     }
 
-    /// The log index of the last command that changed anything; a plan older than this is stale.
+    /// The log index of the last command that changed anything that plans rest on; a plan older than this is stale.
+    /// Tenants, keys and sessions are none of it: a load of such writes must not keep the cluster from placing.
     pub fn changed(&self) -> Epoch {
         self.changed
     }

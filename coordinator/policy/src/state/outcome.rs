@@ -1,6 +1,10 @@
-//! What came of a command: an answer for the proposer, never stored in the state.
+//! What came of a command: an answer for the proposer. A session keeps that of its last write, to give it again.
+//!
+//! The variants' order is part of the state's format: new ones go at the end.
 
-use helixflow_model::{Bytes, ClusterId, CoordinatorId, Epoch, Fence, KeyId, NodeId, Region, TenantId};
+use helixflow_model::{
+    Bytes, ClusterId, CoordinatorId, Epoch, Fence, KeyId, NodeId, Region, Sequence, SessionId, TenantId,
+};
 use serde::{Deserialize, Serialize};
 
 use super::ModelKey;
@@ -27,6 +31,18 @@ pub enum Outcome {
         /// Its revision from now on.
         revision: Epoch,
     },
+    /// A session is open.
+    Opened {
+        /// Its id.
+        session: SessionId,
+    },
+}
+
+impl Outcome {
+    /// Whether the write's session was not there: an earlier attempt may have been applied before it went.
+    pub fn is_of_an_expired_session(&self) -> bool {
+        matches!(self, Self::Refused { reason: Refusal::SessionExpired { .. } })
+    }
 }
 
 /// Why a command was refused.
@@ -179,6 +195,22 @@ pub enum Refusal {
         /// The lowest one that is free.
         next: CoordinatorId,
     },
+    /// The session is not open: whether the write was applied before is not known any more.
+    #[error("{session} is not open or has expired, so this attempt was not applied: open another session")]
+    SessionExpired {
+        /// The session named.
+        session: SessionId,
+    },
+    /// The session has gone on to a later write.
+    #[error(
+        "write {write} is behind {newest}, the session's last one: number each write above the one before"
+    )]
+    SequencePassed {
+        /// The number offered.
+        write: Sequence,
+        /// The session's highest.
+        newest: Sequence,
+    },
 }
 
 /// What the state bounds the number of.
@@ -204,6 +236,8 @@ pub enum Bounded {
     Keys,
     /// Regions that were judged.
     Regions,
+    /// Sessions of writers.
+    Sessions,
 }
 
 impl std::fmt::Display for Bounded {
@@ -219,6 +253,7 @@ impl std::fmt::Display for Bounded {
             Self::Tenants => "tenants",
             Self::Keys => "keys",
             Self::Regions => "regions",
+            Self::Sessions => "sessions",
         })
     }
 }

@@ -3,7 +3,8 @@
 use std::{fmt, str::FromStr};
 
 use helixflow_model::{
-    Bytes, ClusterId, Epoch, Generation, Incarnation, LayerRange, ModelId, ModelSpec, NodeId, Region,
+    Bytes, ClusterId, Epoch, FeatureLevel, Generation, Incarnation, LayerRange, ModelId, ModelSpec, NodeId,
+    Region,
 };
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,8 @@ pub struct Coordinator {
     pub grpc: String,
     /// Where its peers reach it, `host:port`.
     pub raft: String,
+    /// What its build can do.
+    pub level: FeatureLevel,
 }
 
 /// Whether a coordinator is to vote.

@@ -62,7 +62,7 @@ impl ClusterState {
         if !self.tenants.contains_key(&id) {
             check_room(self.tenants.len(), MAX_TENANTS, Bounded::Tenants)?;
         }
-        let revision = self.note_change();
+        let revision = self.epoch;
         self.tenants.insert(id, Tenant { display_name, revision });
         Ok(Outcome::Put { revision })
     }
@@ -72,7 +72,6 @@ impl ClusterState {
             return Ok(Outcome::Unchanged);
         }
         self.keys.retain(|_, key| key.tenant != *id);
-        self.note_change();
         Ok(Outcome::Applied)
     }
 
@@ -89,7 +88,6 @@ impl ClusterState {
             return Err(Refusal::SecretTwice { key: other.clone() });
         }
         self.keys.insert(id, key);
-        self.note_change();
         Ok(Outcome::Applied)
     }
 
@@ -97,7 +95,6 @@ impl ClusterState {
         if self.keys.remove(id).is_none() {
             return Ok(Outcome::Unchanged);
         }
-        self.note_change();
         Ok(Outcome::Applied)
     }
 }

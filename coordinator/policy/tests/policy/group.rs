@@ -8,14 +8,19 @@ use helixflow_policy::{
     failover::{
         HAND_OVER_PAUSE, LARGEST_LAG, LONGEST_SILENCE, Standings, VoterView, advise, fragility, successor,
     },
-    state::{ClusterState, Command, Coordinator, Field, Outcome, Refusal, Voting},
+    state::{ClusterState, Command, Coordinator, FEATURE_LEVEL, Field, Outcome, Refusal, Voting},
 };
 use proptest::prelude::*;
 
 use crate::support::{apply, cluster, region};
 
 fn coordinator(in_region: &str) -> Coordinator {
-    Coordinator { region: region(in_region), grpc: "host:1".to_owned(), raft: "host:2".to_owned() }
+    Coordinator {
+        region: region(in_region),
+        grpc: "host:1".to_owned(),
+        raft: "host:2".to_owned(),
+        level: FEATURE_LEVEL,
+    }
 }
 
 fn admit(state: &mut ClusterState, id: u64, in_region: &str, voting: Voting) -> Outcome {

@@ -5,6 +5,8 @@ mod apply;
 mod group;
 mod judge;
 mod plan;
+mod replicas_agree;
 mod route;
+mod sessions;
 mod support;
 mod tenants;

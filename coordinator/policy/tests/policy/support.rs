@@ -5,8 +5,8 @@ use helixflow_model::{
     ModelId, ModelSpec, NodeId, Region, ReplicaId, TenantId,
 };
 use helixflow_policy::state::{
-    Capacity, ClusterState, Command, Coordinator, Key, KeyDigest, Move, MoveReason, NodeHealth, NodeUuid,
-    Outcome, Part, RegionHealth, Voting,
+    Capacity, ClusterState, Command, Coordinator, FEATURE_LEVEL, Key, KeyDigest, Move, MoveReason,
+    NodeHealth, NodeUuid, Outcome, Part, RegionHealth, Voting,
 };
 use proptest::prelude::*;
 
@@ -153,7 +153,7 @@ pub(crate) fn any_command() -> impl Strategy<Value = Command> {
         1 => Just(bootstrap()),
         1 => (0..3_u64, any_region(), any_address()).prop_map(|(id, region, grpc)| Command::RegisterCoordinator {
             id: CoordinatorId(id),
-            coordinator: Coordinator { region, raft: grpc.clone(), grpc },
+            coordinator: Coordinator { region, raft: grpc.clone(), grpc, level: FEATURE_LEVEL },
         }),
         4 => (0..FEW, any_region(), any_address(), 0..40_u64).prop_map(|(uuid, region, advertise, memory)| {
             Command::JoinNode {
@@ -186,13 +186,14 @@ pub(crate) fn any_command() -> impl Strategy<Value = Command> {
             key: Key { tenant, digest: KeyDigest([secret; 32]), expires: None },
         }),
         1 => any_key_id().prop_map(|id| Command::RemoveKey { id }),
+        1 => Just(Command::OpenSession),
         1 => (any_region(), any_region_health(), 0..60_u64).prop_map(|(region, health, expected)| {
             Command::SetRegionHealth { region, health, expected: Epoch(expected) }
         }),
         1 => (0..4_u64, any_region(), any_address(), any::<bool>()).prop_map(|(id, region, grpc, observes)| {
             Command::AdmitCoordinator {
                 id: CoordinatorId(id),
-                coordinator: Coordinator { region, raft: grpc.clone(), grpc },
+                coordinator: Coordinator { region, raft: grpc.clone(), grpc, level: FEATURE_LEVEL },
                 voting: if observes { Voting::Observer } else { Voting::Voter },
             }
         }),

@@ -151,7 +151,7 @@ impl Add {
             (false, Voting::Observer) => "observer",
             (false, Voting::Voter) => "learner",
         };
-        let Coordinator { region, grpc, raft } = newcomer.about.clone();
+        let Coordinator { region, grpc, raft, .. } = newcomer.about.clone();
         AddCoordinatorProgress {
             member: Some(CoordinatorMember { id: newcomer.id.0, region: region.into(), grpc, raft }),
             role: role.to_owned(),

@@ -72,7 +72,7 @@ fn record(
     id: CoordinatorId,
 ) -> CoordinatorMember {
     match state.coordinators().get(&id) {
-        Some(Coordinator { region, grpc, raft }) => {
+        Some(Coordinator { region, grpc, raft, .. }) => {
             CoordinatorMember { id: id.0, region: region.to_string(), grpc: grpc.clone(), raft: raft.clone() }
         }
         None => {

@@ -1,7 +1,7 @@
 //! What coordinators say to each other on the Raft port.
 
-use helixflow_model::CoordinatorId;
-use helixflow_policy::state::{Command, Outcome};
+use helixflow_model::{CoordinatorId, FeatureLevel};
+use helixflow_policy::state::{Command, CommandVersion1, Outcome, WriteId};
 use openraft::AsyncRuntime;
 use openraft::raft::{
     AppendEntriesRequest, StreamAppendError, StreamAppendResult, TransferLeaderError, TransferLeaderRequest,
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::membership::BadMembership;
 use super::{EntryRecord, LogIdRecord, SnapshotMetaRecord, VoteRecord};
 use crate::raft::change::{Change, ChangeRefusal, Survey};
-use crate::raft::codec::Record;
+use crate::raft::codec::{Older, Record};
 use crate::raft::types::TypeConfig;
 
 macro_rules! messages {
@@ -27,13 +27,11 @@ macro_rules! messages {
 messages! {
     VoteMessage = "vote request",
     VoteReply = "vote reply",
-    AppendMessage = "append request",
     AppendReply = "append reply",
     SnapshotHeader = "snapshot header",
     SnapshotReply = "snapshot reply",
     TransferMessage = "leader transfer",
     TransferReply = "leader transfer reply",
-    ProposeMessage = "proposal",
     ProposeReply = "proposal's reply",
     ReadIndexMessage = "question for a read index",
     ReadIndexReply = "read index",
@@ -91,6 +89,12 @@ impl<R: AsyncRuntime> From<VoteReply> for VoteResponse<TypeConfig<R>> {
     fn from(reply: VoteReply) -> Self {
         Self { vote: reply.vote.into(), vote_granted: reply.granted, last_log_id: reply.last.map(Into::into) }
     }
+}
+
+impl Record for AppendMessage {
+    const NAME: &'static str = "append request";
+    /// Rises with that of the entries in it.
+    const VERSION: u8 = EntryRecord::VERSION;
 }
 
 /// Entries to append; none in a heartbeat.
@@ -236,9 +240,24 @@ impl<R: AsyncRuntime> From<TransferReply> for TransferLeaderResponse<TypeConfig<
 }
 
 /// A write that another coordinator was asked for.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ProposeMessage {
+    /// Its number, where it has one.
+    pub(crate) write: Option<WriteId>,
+    /// What is to change.
     pub(crate) command: Command,
+}
+
+impl Record for ProposeMessage {
+    const NAME: &'static str = "proposal";
+    const VERSION: u8 = 2;
+    const OLDER: &[Older<Self>] = &[Older::layout::<CommandVersion1>(1)];
+}
+
+impl From<CommandVersion1> for ProposeMessage {
+    fn from(old: CommandVersion1) -> Self {
+        Self { write: None, command: old.into() }
+    }
 }
 
 /// What came of it.
@@ -258,6 +277,15 @@ pub(crate) enum ProposeReply {
     },
     /// It was appended, and then the leader changed: it may yet take effect.
     Unknown,
+    /// Nothing was appended: a member could not apply it.
+    HeldBack {
+        /// What the command needs.
+        needed: FeatureLevel,
+        /// The member that can do the least.
+        by: CoordinatorId,
+        /// What it can do.
+        level: FeatureLevel,
+    },
 }
 
 /// Asks the leader how far to apply the log before a read.

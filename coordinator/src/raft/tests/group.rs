@@ -7,8 +7,12 @@ use std::time::Duration;
 
 use helixflow_env::Env;
 use helixflow_env::net::Listener;
-use helixflow_model::{ClusterId, CoordinatorId, Incarnation, Region, RequestId};
-use helixflow_policy::state::{Capacity, Command, Coordinator, NodeUuid};
+use helixflow_model::{
+    ClusterId, CoordinatorId, FeatureLevel, Incarnation, Region, RequestId, Sequence, SessionId, TenantId,
+};
+use helixflow_policy::state::{
+    Capacity, Command, Coordinator, FEATURE_LEVEL, NodeUuid, Outcome, Refusal, WriteId,
+};
 use helixflow_proto::context::CallContext;
 use helixflow_proto::hello::{Hello, HelloLayer};
 use helixflow_proto::v1::raft_service_server::RaftServiceServer;
@@ -20,7 +24,7 @@ use tonic::transport::Server as Port;
 use crate::config::Timings;
 use crate::raft::group::Group;
 use crate::raft::server::Server;
-use crate::raft::{Consistency, Handle, ReadError, Reading, Role, Setup, Sizes, start_group};
+use crate::raft::{Consistency, Handle, ProposeError, ReadError, Reading, Role, Setup, Sizes, start_group};
 use helixflow_env::runtime::Dedicated;
 
 /// Nothing here takes so long, even on a machine whose cores are all busy.
@@ -78,7 +82,7 @@ impl Three {
         let region = Region::new("eu-1").expect("a valid name");
         let setup = Setup {
             id: CoordinatorId(id),
-            about: Coordinator { region, grpc: address.clone(), raft: address },
+            about: Coordinator { region, grpc: address.clone(), raft: address, level: FEATURE_LEVEL },
             hello: hello.clone(),
             timings: timings(),
             sizes: Sizes::default(),
@@ -120,6 +124,24 @@ impl Three {
         self.handle(id).propose(command, context).await.expect("a write").index
     }
 
+    /// Registers everybody as of that level.
+    async fn register(&self, level: FeatureLevel) {
+        for id in 1..=3 {
+            self.write(1, register(id, level)).await;
+        }
+    }
+
+    async fn propose(&self, id: u64, write: Option<WriteId>, command: Command) -> Outcome {
+        let context = CallContext::new(RequestId::drawn(id));
+        let context = CallContext { deadline: Some(Instant::now() + PATIENCE), ..context };
+        let handle = self.handle(id);
+        let applied = match write {
+            Some(write) => handle.propose_once(write, command, context).await,
+            None => handle.propose(command, context).await,
+        };
+        applied.expect("a write").outcome
+    }
+
     async fn read(&self, id: u64, consistency: Consistency) -> Result<Reading, ReadError> {
         let context = CallContext::new(RequestId::drawn(id));
         let context = CallContext { deadline: Some(Instant::now() + PATIENCE), ..context };
@@ -149,6 +171,18 @@ impl Three {
 
 fn cluster() -> ClusterId {
     ClusterId::new("alpha").expect("a valid name")
+}
+
+fn put(tenant: &str) -> Command {
+    let tenant = TenantId::new(tenant).expect("a valid name");
+    Command::PutTenant { tenant, display_name: String::new(), expected: None }
+}
+
+fn register(id: u64, level: FeatureLevel) -> Command {
+    let region = Region::new("eu-1").expect("a valid name");
+    let address = || "127.0.0.1:9".to_owned();
+    let coordinator = Coordinator { region, grpc: address(), raft: address(), level };
+    Command::RegisterCoordinator { id: CoordinatorId(id), coordinator }
 }
 
 fn join(uuid: u128) -> Command {
@@ -246,4 +280,43 @@ async fn without_a_quorum_a_stale_read_tells_its_age_and_a_confirmed_one_says_so
     let reading = lone.read(Consistency::Stale, soon).await.expect("a stale read");
     assert_eq!(reading.state.nodes().len(), 1);
     assert!(reading.age.is_some_and(|age| age > timings().election_max), "{:?}", reading.age);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_numbered_write_proposed_at_every_member_is_applied_once() {
+    let three = Three::bootstrapped().await;
+    three.register(FEATURE_LEVEL).await;
+    let Outcome::Opened { session } = three.propose(1, None, Command::OpenSession).await else {
+        panic!("no session")
+    };
+    let write = Some(WriteId { session, sequence: Sequence(1) });
+    let first = three.propose(1, write, put("acme")).await;
+    assert!(matches!(first, Outcome::Put { .. }), "{first:?}");
+    for id in [2, 3, 1] {
+        assert_eq!(three.propose(id, write, put("acme")).await, first);
+    }
+    let unknown = Some(WriteId { session: SessionId(1), sequence: Sequence(1) });
+    let refused = three.propose(2, unknown, put("acme")).await;
+    assert!(matches!(refused, Outcome::Refused { reason: Refusal::SessionExpired { .. } }), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_a_member_could_not_apply_is_refused_before_it_is_appended() {
+    let three = Three::bootstrapped().await;
+    let refused =
+        |by, level| ProposeError::HeldBack { needed: FeatureLevel(2), by: CoordinatorId(by), level };
+    let propose = async |id| {
+        let context = CallContext::new(RequestId::drawn(id));
+        three.handle(id).propose(put("acme"), context).await.map(|applied| applied.outcome)
+    };
+    assert_eq!(propose(2).await, Err(refused(1, FeatureLevel(1))), "nobody is registered yet");
+    three.register(FEATURE_LEVEL).await;
+    three.write(1, register(3, FeatureLevel(1))).await;
+    let epoch = three.handle(1).read(Consistency::Confirmed, CallContext::new(RequestId::drawn(9))).await;
+    let epoch = epoch.expect("a read").applied;
+    for id in 1..=3 {
+        assert_eq!(propose(id).await, Err(refused(3, FeatureLevel(1))));
+    }
+    assert_eq!(three.write(1, register(3, FEATURE_LEVEL)).await, epoch + 1, "nothing was appended");
+    assert!(propose(2).await.is_ok());
 }

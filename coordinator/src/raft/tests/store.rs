@@ -18,7 +18,7 @@ use crate::raft::log::{LogStorage, Place, SEGMENT_BYTES, SegmentedLog};
 use crate::raft::machine::Machine;
 use crate::raft::record::EntryRecord;
 use crate::raft::snapshot::Snapshots;
-use crate::raft::types::{DiskId, Entry, LeaderId, LogId, Member, Membership, Payload, Proposal, TypeConfig};
+use crate::raft::types::{DiskId, Entry, LeaderId, LogId, Member, Membership, Payload, TypeConfig};
 
 type Types = TypeConfig<TokioRuntime>;
 
@@ -68,7 +68,7 @@ fn commands() -> Vec<Entry> {
         capacity: Capacity::default(),
     };
     let commands = [bootstrap, join(1), join(2), join(1)];
-    commands.into_iter().zip(1..).map(|(c, index)| entry(index, Payload::Normal(Proposal(c)))).collect()
+    commands.into_iter().zip(1..).map(|(c, index)| entry(index, Payload::Normal(c.into()))).collect()
 }
 
 async fn apply(machine: &mut Machine, entries: impl IntoIterator<Item = Entry, IntoIter: Send>) {

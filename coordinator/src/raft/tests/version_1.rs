@@ -10,7 +10,7 @@ use tokio::runtime::Handle as Runtime;
 use crate::raft::codec::decode;
 use crate::raft::record::{EntryRecord, StateRecord};
 use crate::raft::snapshot::Snapshots;
-use crate::raft::types::{Entry, Proposal};
+use crate::raft::types::Entry;
 
 const WRITTEN: &str = include_str!("version_1.txt");
 
@@ -34,8 +34,8 @@ fn entries() -> Vec<Entry> {
 fn from_the_log() -> ClusterState {
     let mut state = ClusterState::default();
     for entry in entries() {
-        if let EntryPayload::Normal(Proposal(command)) = entry.payload {
-            state.apply(entry.log_id.index, command);
+        if let EntryPayload::Normal(proposal) = entry.payload {
+            state.apply(entry.log_id.index, proposal);
         }
     }
     state

@@ -1,0 +1,53 @@
+//! Feature levels: what each command needs of whoever applies it.
+//!
+//! A command that one member cannot decode would stop it, so the leader proposes it only when every registered
+//! coordinator is at its level.
+
+use helixflow_model::{CoordinatorId, FeatureLevel};
+
+use super::{ClusterState, Command};
+
+/// What this build can do.
+pub const FEATURE_LEVEL: FeatureLevel = FeatureLevel(2);
+
+/// What every build can do.
+const FIRST: FeatureLevel = FeatureLevel(1);
+/// Sessions, tenants, keys, regions' health, coordinators that come and go.
+const SECOND: FeatureLevel = FeatureLevel(2);
+
+impl Command {
+    /// The level that every coordinator needs before it may be proposed.
+    pub fn level(&self) -> FeatureLevel {
+        match self {
+            Self::Bootstrap { .. }
+            | Self::RegisterCoordinator { .. }
+            | Self::JoinNode { .. }
+            | Self::SetNodeHealth { .. }
+            | Self::AddModel { .. }
+            | Self::ScaleModel { .. }
+            | Self::RemoveModel { .. }
+            | Self::ApplyPlan { .. } => FIRST,
+            Self::PutTenant { .. }
+            | Self::RemoveTenant { .. }
+            | Self::PutKey { .. }
+            | Self::RemoveKey { .. }
+            | Self::SetRegionHealth { .. }
+            | Self::AdmitCoordinator { .. }
+            | Self::RemoveCoordinator { .. }
+            | Self::SetLeaderRegions { .. }
+            | Self::OpenSession => SECOND,
+        }
+    }
+}
+
+impl ClusterState {
+    /// What a coordinator can do. One that is not registered has not said so, and counts for the least.
+    pub fn level_of(&self, id: CoordinatorId) -> FeatureLevel {
+        self.coordinators.get(&id).map_or(FIRST, |coordinator| coordinator.level)
+    }
+
+    /// What every registered coordinator can do.
+    pub fn feature_level(&self) -> FeatureLevel {
+        self.coordinators.values().map(|coordinator| coordinator.level).min().unwrap_or(FIRST)
+    }
+}
