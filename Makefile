@@ -128,8 +128,11 @@ bench-raft: release ## Measure writes on three coordinators beside etcd; the tab
 	@$(MAKE) --no-print-directory $(ETCD) || \
 	echo "NOT MEASURED: etcd beside us, because Debian's package $(ETCD_PACKAGE) $(ETCD_VERSION) for amd64 cannot be fetched"
 	mkdir -p $(BENCH)/work
+	HELIXFLOW_BARE_WRITERS=1,16,64,256 HELIXFLOW_BARE_MILLISECONDS=4000 HELIXFLOW_BARE_FOLDER=$(BENCH)/work \
+	    HELIXFLOW_BARE_OUTPUT=$(BENCH)/raft-bare.json \
+	    cargo test --release --locked --package helixflow-coordinator --lib bare_openraft -- --ignored
 	cargo bench --locked --package helixflow-tests --bench raft -- --helixflow $(RELEASE) --etcd $(ETCD) \
-	    --work $(BENCH)/work --output $(BENCH)/raft.json $(ARGS)
+	    --bare $(BENCH)/raft-bare.json --work $(BENCH)/work --output $(BENCH)/raft.json $(ARGS)
 
 # Unpacked under target/, not installed: no rights are needed, and no service is started.
 $(ETCD):

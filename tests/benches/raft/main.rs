@@ -5,7 +5,7 @@
 //! 4096 keys, first all at the leader, then spread over all members; no TLS; their own defaults; data on the same
 //! filesystem. In every round each row is measured on one side and at once on the other, which waits idle meanwhile; the
 //! sides take turns at being first. A ratio is the median of the pairs of a round. Before each pair the disk is measured
-//! by itself. Syncs are counted from outside, by strace on every process of a side, in a round of its own, because
+//! by itself. What openraft alone writes over the same log, in one process, is measured before and read from a file. Syncs are counted from outside, by strace on every process of a side, in a round of its own, because
 //! strace slows what it watches.
 #![expect(
     clippy::print_stdout,
@@ -58,6 +58,9 @@ struct Options {
     /// Where the JSON goes
     #[arg(long)]
     output: PathBuf,
+    /// What openraft alone writes over the same log: JSON, writes a second by the number of writers
+    #[arg(long)]
+    bare: Option<PathBuf>,
     /// What cargo adds for benchmarks of its own harness
     #[arg(long, hide = true)]
     bench: bool,
@@ -88,7 +91,10 @@ async fn main() -> Result<ExitCode> {
     };
     let peer = theirs.as_ref().zip(options.etcd).map(|(_, etcd)| etcd::version(&etcd)).transpose()?;
     let pair = Pair { ours, theirs, peer, disk: options.work };
-    let rows = plan.run(&pair).await?;
+    let mut rows = plan.run(&pair).await?;
+    if let Some(bare) = &options.bare {
+        plan::add_bare(&mut rows, &serde_json::from_slice(&std::fs::read(bare)?)?);
+    }
     println!("{}", table::table(&rows));
     let bench = Bench { bench: "raft", machine, rows };
     println!("{}", serde_json::to_string(&bench.machine)?);

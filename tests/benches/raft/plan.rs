@@ -1,5 +1,6 @@
 //! Which rows are measured, in which order, and how the figures of all rounds become rows.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -122,4 +123,14 @@ fn rows(work: Work, figures: Figures) -> Result<Vec<Row>> {
         rows.push(Row::new(named("latency", end), "ms", Better::Lower, latency(&ours)?, latency(&theirs)?));
     }
     Ok(rows)
+}
+
+/// Puts what openraft alone writes, by the number of writers, beside the rows that go to the leader.
+pub(crate) fn add_bare(rows: &mut [Row], bare: &BTreeMap<String, f64>) {
+    for (writers, rate) in bare {
+        let name = format!("writes-{writers}");
+        if let Some(row) = rows.iter_mut().find(|row| row.name == name) {
+            row.beside.insert("bare_openraft", vec![*rate]);
+        }
+    }
 }

@@ -25,6 +25,7 @@ pub(crate) fn table(rows: &[Row]) -> Table {
         "etcd's",
         "fdatasync/s",
         "growing",
+        "bare openraft",
     ]);
     for row in rows {
         let beside = |name, digits| number(row.beside.get(name).and_then(|values| median(values)), digits);
@@ -43,6 +44,7 @@ pub(crate) fn table(rows: &[Row]) -> Table {
             beside("syncs_per_write_theirs", 2),
             beside("fdatasync_zero_filled", 0),
             beside("fdatasync_growing", 0),
+            beside("bare_openraft", 0),
         ]);
     }
     for column in table.column_iter_mut().skip(2) {
