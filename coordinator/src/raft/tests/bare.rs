@@ -14,7 +14,7 @@ use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
 use helixflow_env::Env;
 use helixflow_model::{CoordinatorId, TenantId};
-use helixflow_policy::state::{Command, Outcome};
+use helixflow_policy::state::{Command, Outcome, Proposal};
 use openraft::errors::{Fatal, RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2};
 use openraft::raft::{
@@ -31,9 +31,7 @@ use tokio::time::Instant;
 use crate::config::Timings;
 use crate::raft::log::{LogStorage, Place, SegmentedLog};
 use crate::raft::settings::{Sizes, settings};
-use crate::raft::types::{
-    LeaderId, LogId, Member, Proposal, SnapshotMeta, StoredMembership, TypeConfig, Vote,
-};
+use crate::raft::types::{LeaderId, LogId, Member, SnapshotMeta, StoredMembership, TypeConfig, Vote};
 
 /// Names how many writers write, separated by commas, for how many milliseconds, and where the figures go.
 const WRITERS: &str = "HELIXFLOW_BARE_WRITERS";
@@ -232,7 +230,7 @@ async fn writes_per_second(raft: &Raft, writers: usize, measured: Duration) -> f
 
 fn put(writer: usize) -> Proposal {
     let tenant = TenantId::new(format!("t{writer:07}")).expect("a valid name");
-    Proposal(Command::PutTenant { tenant, display_name: "v".repeat(VALUE_BYTES), expected: None })
+    Proposal::from(Command::PutTenant { tenant, display_name: "v".repeat(VALUE_BYTES), expected: None })
 }
 
 fn asked(variable: &str) -> String {
