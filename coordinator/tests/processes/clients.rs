@@ -1,9 +1,9 @@
 //! Clients of one cluster that write and read without rest and note down what they saw: a history for the checker.
 //!
-//! A write without an answer is noted as unknown, and its value never written again; a write that was surely refused, and
-//! a read that failed, are not noted at all.
+//! Every other client has a session and sends each write until it is answered, which must apply it once. The others send
+//! a write once: without an answer it is noted as unknown, and its value never written again. A write that was surely
+//! refused, and a read that failed, are not noted at all.
 
-use std::mem::take;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,15 +11,17 @@ use helixflow_env::{Randomness, SeededRandom};
 use helixflow_linearizability::{Action, Operation};
 use helixflow_proto::error::Reason;
 use helixflow_proto::v1::cluster_service_client::ClusterServiceClient;
-use helixflow_proto::v1::{Consistency, GetTenantRequest, PutTenantRequest, Tenant};
+use helixflow_proto::v1::{
+    Consistency, GetTenantRequest, OpenSessionRequest, PutTenantRequest, PutTenantResponse, Tenant, WriteId,
+};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use crate::history::Seen;
-use crate::seats::Cluster;
+use crate::seats::{Cluster, PATIENCE};
 
 /// Clients at work at the same time.
 const CLIENTS: u64 = 4;
@@ -29,10 +31,20 @@ const KEYS: u64 = 5;
 const READS_ONE_OF: u64 = 3;
 /// How long one call may take: more than an election, which a coordinator waits for by itself.
 const CALL: Duration = Duration::from_secs(3);
+/// The rest before a write of a session is sent again.
+const REST: Duration = Duration::from_millis(5);
+
+/// What clients noted down.
+#[derive(Default)]
+pub(crate) struct Recorded {
+    pub(crate) seen: Vec<Seen>,
+    /// Numbered writes that were sent more than once.
+    pub(crate) repeated: u64,
+}
 
 /// Running clients.
 pub(crate) struct Clients {
-    running: Vec<JoinHandle<Vec<Seen>>>,
+    running: Vec<JoinHandle<Recorded>>,
     stop: watch::Sender<bool>,
     /// When the write that was acknowledged last was sent, in nanoseconds since the origin.
     acknowledged: watch::Receiver<u64>,
@@ -54,6 +66,8 @@ impl Clients {
                 random: SeededRandom::new(part << 8 | id),
                 origin,
                 written: 0,
+                repeated: 0,
+                session: None,
                 tell: Arc::clone(&tell),
                 seen: Vec::new(),
             };
@@ -71,15 +85,17 @@ impl Clients {
     pub(crate) async fn write_sent_after(&self, time: u64) {
         let mut acknowledged = self.acknowledged.clone();
         let heard = acknowledged.wait_for(|sent| *sent >= time);
-        timeout(crate::seats::PATIENCE, heard).await.expect("a write in time").expect("running clients");
+        timeout(PATIENCE, heard).await.expect("a write in time").expect("running clients");
     }
 
     /// Ends them, reads every key once more at every coordinator, and gives the whole history.
-    pub(crate) async fn finish(self, cluster: &Cluster, part: u64) -> Vec<Seen> {
+    pub(crate) async fn finish(self, cluster: &Cluster, part: u64) -> Recorded {
         self.stop.send(true).expect("running clients");
-        let mut seen = Vec::new();
+        let mut all = Recorded::default();
         for client in self.running {
-            seen.extend(client.await.expect("a client without panic"));
+            let recorded = client.await.expect("a client without panic");
+            all.seen.extend(recorded.seen);
+            all.repeated += recorded.repeated;
         }
         for seat in 0..cluster.seats.len() {
             for key in 0..KEYS {
@@ -89,10 +105,10 @@ impl Clients {
                     let tenant = get(&mut cluster.client(seat), &key).await?;
                     Some(Seen::read(&key, tenant, invoked, nanoseconds(self.origin)))
                 };
-                seen.push(cluster.until("a confirmed read", read).await);
+                all.seen.push(cluster.until("a confirmed read", read).await);
             }
         }
-        seen
+        all
     }
 }
 
@@ -104,13 +120,20 @@ struct Client {
     random: SeededRandom,
     origin: Instant,
     written: u64,
+    /// Numbered writes that were sent more than once.
+    repeated: u64,
+    /// The session that numbers its writes.
+    session: Option<u64>,
     tell: Arc<watch::Sender<u64>>,
     seen: Vec<Seen>,
 }
 
 impl Client {
-    async fn run(mut self, stopped: watch::Receiver<bool>) -> Vec<Seen> {
+    async fn run(mut self, stopped: watch::Receiver<bool>) -> Recorded {
         self.coordinators.rotate_left(self.id as usize % 3);
+        if self.id.is_multiple_of(2) {
+            self.session = Some(self.open_session().await);
+        }
         while !*stopped.borrow() {
             let key = name(self.part, self.random.next_u64() % KEYS);
             let answered = if self.random.next_u64().is_multiple_of(READS_ONE_OF) {
@@ -122,7 +145,7 @@ impl Client {
                 self.coordinators.rotate_left(1);
             }
         }
-        take(&mut self.seen)
+        Recorded { seen: self.seen, repeated: self.repeated }
     }
 
     async fn read(&mut self, key: &str) -> bool {
@@ -133,32 +156,90 @@ impl Client {
         answered
     }
 
+    async fn open_session(&mut self) -> u64 {
+        let began = Instant::now();
+        loop {
+            if let Ok(Ok(opened)) =
+                timeout(CALL, self.coordinators[0].open_session(OpenSessionRequest {})).await
+            {
+                return opened.into_inner().session;
+            }
+            assert!(began.elapsed() < PATIENCE, "no session within {PATIENCE:?}");
+            self.coordinators.rotate_left(1);
+            sleep(REST).await;
+        }
+    }
+
     async fn write(&mut self, key: &str) -> bool {
         self.written += 1;
         let value = format!("{}-{}", self.id, self.written);
         let request = PutTenantRequest {
             tenant: key.to_owned(),
             display_name: value.clone(),
-            ..PutTenantRequest::default()
+            expected_revision: None,
+            write: self.session.map(|session| WriteId { session, sequence: self.written }),
         };
         let invoked = nanoseconds(self.origin);
-        let answer = timeout(CALL, self.coordinators[0].put_tenant(request)).await;
-        let returned = nanoseconds(self.origin);
-        let (operation, revision) = match answer {
-            Ok(Ok(put)) => {
-                self.tell.send_if_modified(|sent| std::mem::replace(sent, invoked.max(*sent)) < invoked);
-                (Some(Some(returned)), Some(put.into_inner().revision))
-            }
-            Ok(Err(status)) if surely_had_no_effect(&status) => (None, None),
-            Ok(Err(_)) | Err(_) => (Some(None), None),
+        let end = match self.session {
+            Some(_) => End::Acknowledged(self.put_until_answered(request).await.revision),
+            None => self.put_once(request).await,
         };
-        if let Some(returned) = operation {
-            let operation =
-                Operation { key: key.to_owned(), action: Action::Write(value), invoked, returned };
-            self.seen.push(Seen { operation, revision });
-        }
+        let (returned, revision) = match end {
+            End::Refused => return false,
+            End::Unknown => (None, None),
+            End::Acknowledged(revision) => {
+                self.tell.send_if_modified(|sent| std::mem::replace(sent, invoked.max(*sent)) < invoked);
+                (Some(nanoseconds(self.origin)), Some(revision))
+            }
+        };
+        let operation = Operation { key: key.to_owned(), action: Action::Write(value), invoked, returned };
+        self.seen.push(Seen { operation, revision });
         revision.is_some()
     }
+
+    async fn put_once(&mut self, request: PutTenantRequest) -> End {
+        match timeout(CALL, self.coordinators[0].put_tenant(request)).await {
+            Ok(Ok(put)) => End::Acknowledged(put.into_inner().revision),
+            Ok(Err(status)) if surely_had_no_effect(&status) => End::Refused,
+            Ok(Err(_)) | Err(_) => End::Unknown,
+        }
+    }
+
+    /// The same write under the same number, at one coordinator after the other.
+    async fn put_until_answered(&mut self, request: PutTenantRequest) -> PutTenantResponse {
+        let began = Instant::now();
+        let mut again = false;
+        loop {
+            match timeout(CALL, self.coordinators[0].put_tenant(request.clone())).await {
+                Ok(Ok(put)) => {
+                    self.repeated += u64::from(again);
+                    return put.into_inner();
+                }
+                Ok(Err(status)) => {
+                    assert_ne!(
+                        status.code(),
+                        Code::FailedPrecondition,
+                        "a session's write is refused: {status}"
+                    );
+                }
+                Err(_) => {}
+            }
+            assert!(began.elapsed() < PATIENCE, "a session's write without an answer for {PATIENCE:?}");
+            again = true;
+            self.coordinators.rotate_left(1);
+            sleep(REST).await;
+        }
+    }
+}
+
+/// How a write ended, as far as its client knows.
+enum End {
+    /// At this revision.
+    Acknowledged(u64),
+    /// Without any effect.
+    Refused,
+    /// With or without effect.
+    Unknown,
 }
 
 /// By the word of the coordinator, or because there was nobody to send it to.

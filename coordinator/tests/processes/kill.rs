@@ -9,7 +9,7 @@ use std::time::Duration;
 use helixflow_env::Env;
 use tokio::time::Instant;
 
-use crate::clients::Clients;
+use crate::clients::{Clients, Recorded};
 use crate::history::{Seen, violation};
 use crate::seats::Cluster;
 use crate::tally::{LongRun, Tally};
@@ -64,7 +64,7 @@ async fn part(number: u64) -> Tally {
         kills.push(killed);
     }
     cluster.settled().await;
-    let seen = clients.finish(&cluster, number).await;
+    let Recorded { seen, repeated } = clients.finish(&cluster, number).await;
     let wrong = violation(&seen);
     assert_eq!(wrong, None, "part {number} of {} operations", seen.len());
     for seat in 0..cluster.seats.len() {
@@ -75,6 +75,7 @@ async fn part(number: u64) -> Tally {
         parts: 1,
         failovers_ms: kills.iter().map(|killed| failover_ms(&seen, *killed)).collect(),
         operations: seen.len() as u64,
+        repeated_writes: repeated,
         unknown_writes: seen.iter().filter(|seen| seen.is_unknown_write()).count() as u64,
     }
 }

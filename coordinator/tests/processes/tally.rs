@@ -19,6 +19,8 @@ pub(crate) struct Tally {
     pub(crate) failovers_ms: Vec<u64>,
     pub(crate) operations: u64,
     pub(crate) unknown_writes: u64,
+    /// Writes of sessions that were sent more than once, and answered.
+    pub(crate) repeated_writes: u64,
 }
 
 /// A long run: how many kills, and where they are counted.
@@ -56,6 +58,7 @@ impl Tally {
         self.failovers_ms.extend(part.failovers_ms);
         self.operations += part.operations;
         self.unknown_writes += part.unknown_writes;
+        self.repeated_writes += part.repeated_writes;
     }
 
     pub(crate) fn kills(&self) -> usize {
@@ -72,11 +75,12 @@ impl Tally {
 
     pub(crate) fn print(&self) {
         println!(
-            "{} kills, {} operations, {} writes of unknown outcome; from the kill to an acknowledged write sent after \
-             it: p50 {:?}, p99 {:?}, worst {:?}",
+            "{} kills, {} operations, {} writes of unknown outcome, {} of sessions sent again; from the kill to an \
+             acknowledged write sent after it: p50 {:?}, p99 {:?}, worst {:?}",
             self.kills(),
             self.operations,
             self.unknown_writes,
+            self.repeated_writes,
             self.failover(50),
             self.failover(99),
             self.failover(100),
