@@ -16,13 +16,21 @@ pub(crate) struct Args {
     /// Print JSON, which scripts may rely on
     #[arg(long)]
     json: bool,
+    /// Wait until a majority of coordinators confirms the answer, instead of what one of them knows
+    #[arg(long)]
+    confirmed: bool,
     #[command(flatten)]
     target: Target,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let session = args.target.open()?;
-    let status = json::Status::from(session.wait(session.client.status())?);
+    let answer = if args.confirmed {
+        session.wait(session.client.confirmed_status())?
+    } else {
+        session.wait(session.client.status())?
+    };
+    let status = json::Status::from(answer);
     if args.json {
         terminal::line(serde_json::to_string_pretty(&status).context("encoding the status")?)?;
     } else {

@@ -120,7 +120,7 @@ impl Coordinator {
     pub async fn serve(mut self, shutdown: impl Future<Output = ()>) -> Result<(), CoordinatorError> {
         let outcome = tokio::select! {
             () = shutdown => Ok(()),
-            reason = self.raft.ended() => Err(CoordinatorError::RaftEnded { reason }),
+            ended = self.raft.ended() => Err(ended.into()),
             ended = self.tasks.join_next() => flatten(ended),
         };
         self.stop.cancel();

@@ -3,11 +3,12 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use helixflow_model::{CoordinatorId, Incarnation};
 
 use crate::config::ConfigError;
-use crate::raft::StartError;
+use crate::raft::{Ended, StartError, UnreadableEntry};
 
 /// Why a coordinator does not start, or ends by itself.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +87,9 @@ pub enum CoordinatorError {
         /// The life that there is.
         theirs: Incarnation,
     },
+    /// The log holds what this build cannot read.
+    #[error(transparent)]
+    Unreadable(Arc<UnreadableEntry>),
     /// A server has ended by itself.
     #[error("the {name} server has ended: see the log, then start this coordinator again")]
     Server {
@@ -94,4 +98,13 @@ pub enum CoordinatorError {
         /// What went wrong.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+impl From<Ended> for CoordinatorError {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Unreadable(entry) => Self::Unreadable(entry),
+            Ended::Core(reason) => Self::RaftEnded { reason },
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The cluster's state in the form of `status --json`. Fields are added, never renamed.
 
-use helixflow_proto::v1::{self, DeviceKind, ReplicaPhase};
+use helixflow_proto::v1::{self, Consistency, DeviceKind, ReplicaPhase};
 use serde::Serialize;
 
 /// What one coordinator knows.
@@ -14,6 +14,10 @@ pub(crate) struct Status {
     pub(crate) term: u64,
     pub(crate) applied_index: u64,
     pub(crate) quorum_age_ms: Option<u64>,
+    /// "confirmed" by a majority, or "stale": what the coordinator had applied, then `age_ms` old at most.
+    pub(crate) consistency: &'static str,
+    /// Null when the coordinator never knew a quorum since it started.
+    pub(crate) age_ms: Option<u64>,
     pub(crate) coordinators: Vec<Coordinator>,
     pub(crate) nodes: Vec<Node>,
     pub(crate) models: Vec<Model>,
@@ -88,6 +92,11 @@ pub(crate) struct Placed {
 
 impl From<v1::StatusResponse> for Status {
     fn from(wire: v1::StatusResponse) -> Self {
+        let freshness = wire.freshness.unwrap_or_default();
+        let consistency = match freshness.consistency() {
+            Consistency::Confirmed => "confirmed",
+            Consistency::Stale | Consistency::Unspecified => "stale",
+        };
         Self {
             cluster: wire.cluster,
             coordinator: wire.coordinator,
@@ -95,6 +104,8 @@ impl From<v1::StatusResponse> for Status {
             term: wire.term,
             applied_index: wire.applied_index,
             quorum_age_ms: wire.quorum_age_ms,
+            consistency,
+            age_ms: freshness.age_ms,
             coordinators: wire.coordinators.into_iter().map(Into::into).collect(),
             nodes: wire.nodes.into_iter().map(Into::into).collect(),
             models: wire.models.into_iter().map(Into::into).collect(),

@@ -11,10 +11,11 @@ use crate::tables::table;
 pub(crate) fn render(status: &Status) -> String {
     let leader = status.leader.map_or_else(|| "none".to_owned(), |id| format!("coordinator-{id}"));
     let mut text = format!(
-        "cluster {}   leader {leader}   term {}   log index {}\n\n{}\n\n{}\n\n{}\n",
+        "cluster {}   leader {leader}   term {}   log index {}   {}\n\n{}\n\n{}\n\n{}\n",
         status.cluster,
         status.term,
         status.applied_index,
+        worth(status),
         coordinators(status),
         nodes(status),
         models(status)
@@ -27,6 +28,15 @@ pub(crate) fn render(status: &Status) -> String {
         let _ = writeln!(text, "\nnot placed: {shortfall}");
     }
     text
+}
+
+/// What the answer promises.
+fn worth(status: &Status) -> String {
+    match (status.consistency, status.age_ms) {
+        ("confirmed", _) => "confirmed by a majority".to_owned(),
+        (_, Some(age)) => format!("stale, a majority was heard of {}", ago(age)),
+        (_, None) => "stale, no majority was heard of yet".to_owned(),
+    }
 }
 
 fn coordinators(status: &Status) -> Table {
@@ -134,6 +144,7 @@ mod tests {
         };
         let text = render(&wire.into());
         assert!(text.contains("leader none"), "{text}");
+        assert!(text.contains("stale, no majority was heard of yet"), "{text}");
         assert!(text.contains("coordinator-1 (answers)"), "{text}");
         assert!(text.contains("violation: a layer is missing"), "{text}");
     }

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::network::{Peers, Receiver};
 use super::platform::Platform;
-use super::record::{ProposeMessage, ProposeReply, ReadIndexReply};
+use super::record::{ProposeMessage, ProposeReply, ReadIndexReply, UnreadableEntry};
 use super::standing::{Role, Standing};
 use super::types::{Member, TypeConfig};
 
@@ -33,6 +33,7 @@ pub(super) struct Group<R: Platform> {
     clock: Arc<dyn WallClock>,
     state: watch::Receiver<Arc<ClusterState>>,
     heard: Mutex<Heard>,
+    halted: watch::Sender<Option<Arc<UnreadableEntry>>>,
 }
 
 /// When a leader was heard last, and how long one was silent.
@@ -53,7 +54,16 @@ impl<R: Platform> Group<R> {
         clock: Arc<dyn WallClock>,
         state: watch::Receiver<Arc<ClusterState>>,
     ) -> Self {
-        Self { us, raft, peers, about, clock, state, heard: Mutex::default() }
+        Self {
+            us,
+            raft,
+            peers,
+            about,
+            clock,
+            state,
+            heard: Mutex::default(),
+            halted: watch::Sender::new(None),
+        }
     }
 
     /// Keeps the addresses of the members as the membership says, for as long as Raft runs.
@@ -88,6 +98,23 @@ impl<R: Platform> Group<R> {
 
     pub(super) fn peers(&self) -> &Arc<Peers> {
         &self.peers
+    }
+
+    /// Ends this coordinator: it was given an entry that it cannot read.
+    pub(super) fn halt(&self, entry: UnreadableEntry) {
+        self.halted.send_replace(Some(Arc::new(entry)));
+    }
+
+    /// Waits for such an entry.
+    pub(super) async fn halted(&self) -> Arc<UnreadableEntry> {
+        let mut halted = self.halted.subscribe();
+        loop {
+            if let Some(entry) = halted.borrow_and_update().as_ref() {
+                return Arc::clone(entry);
+            }
+            // The sender lives as long as this group.
+            let _ = halted.changed().await;
+        }
     }
 
     /// Notes that a leader's append was accepted at `at`.

@@ -29,7 +29,7 @@ use super::group::Group;
 use super::platform::Platform;
 use super::propose::{Applied, ProposeError, propose};
 use super::read::{Consistency, ReadError, Reading, confirm};
-use super::record::ProposeMessage;
+use super::record::{ProposeMessage, UnreadableEntry};
 use super::standing::Standing;
 use super::types::DiskId;
 
@@ -44,6 +44,15 @@ pub const WRITE_DEADLINE: Duration = Duration::from_secs(5);
 /// How long the last writes may take when the process ends.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(5);
 
+/// Why Raft has ended by itself.
+#[derive(Clone, Debug)]
+pub enum Ended {
+    /// It was given an entry that this build cannot read.
+    Unreadable(Arc<UnreadableEntry>),
+    /// Its core gave up, for this reason.
+    Core(String),
+}
+
 /// Raft, as the handle uses it.
 #[async_trait]
 trait Consensus: Send + Sync {
@@ -54,7 +63,7 @@ trait Consensus: Send + Sync {
     async fn describe(&self, address: &str) -> Result<Described, Status>;
     fn us(&self) -> (CoordinatorId, DiskId);
     fn standing(&self) -> Standing;
-    async fn ended(&self) -> String;
+    async fn ended(&self) -> Ended;
     async fn stop(&self);
 }
 
@@ -88,15 +97,19 @@ impl<R: Platform> Consensus for Group<R> {
         Self::standing(self)
     }
 
-    async fn ended(&self) -> String {
+    async fn ended(&self) -> Ended {
         // The metrics as a whole are sent with every tick, and would wake the waiting thread as often. This part of
         // them changes with the group only, and ends with the core likewise.
         let mut standing = self.raft().server_metrics();
-        while standing.changed().await.is_ok() {}
-        match &self.raft().metrics().borrow_watched().running_state {
+        let core = async { while standing.changed().await.is_ok() {} };
+        tokio::select! {
+            entry = self.halted() => return Ended::Unreadable(entry),
+            () = core => {}
+        }
+        Ended::Core(match &self.raft().metrics().borrow_watched().running_state {
             Err(fatal) => fatal.to_string(),
             Ok(()) => "its core has ended".to_owned(),
-        }
+        })
     }
 
     async fn stop(&self) {
@@ -221,7 +234,7 @@ impl Handle {
     }
 
     /// Waits until Raft has ended by itself, and says why: the process cannot go on then.
-    pub async fn ended(&self) -> String {
+    pub async fn ended(&self) -> Ended {
         self.consensus.ended().await
     }
 

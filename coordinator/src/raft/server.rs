@@ -22,7 +22,7 @@ use super::network::{FrameError, Receiver};
 use super::platform::Platform;
 use super::record::{
     AppendMessage, AppendReply, ChangeMessage, ProposeMessage, ReadIndexMessage, SnapshotHeader,
-    SnapshotReply, TransferMessage, TransferReply, VoteMessage, VoteReply,
+    SnapshotReply, TransferMessage, TransferReply, UnreadableEntry, VoteMessage, VoteReply,
 };
 use super::types::TypeConfig;
 
@@ -88,9 +88,11 @@ impl<R: Platform> RaftService for Server<R> {
         };
         let first = us.open::<AppendMessage>(&first)?;
         let from = first.from;
-        let first = entries(first.record)?;
-        // A frame that cannot be read ends the stream: the leader sees its reply missing and begins anew.
-        let rest = frames.map(move |frame| entries(us.open::<AppendMessage>(&frame?)?.record));
+        let first = self.group.entries(first.record)?;
+        // A frame that cannot be read ends the stream: the leader sees its reply missing and begins anew. An entry that
+        // cannot be read ends the process.
+        let group = Arc::clone(&self.group);
+        let rest = frames.map(move |frame| group.entries(us.open::<AppendMessage>(&frame?)?.record));
         let readable = rest
             .inspect(|entries: &Result<_, Status>| {
                 if let Err(error) = entries {
@@ -155,8 +157,15 @@ impl<R: Platform> RaftService for Server<R> {
     }
 }
 
-fn entries<R: Platform>(message: AppendMessage) -> Result<AppendEntriesRequest<TypeConfig<R>>, Status> {
-    message.try_into().map_err(|error| FrameError::Entry(Box::new(error)).into())
+impl<R: Platform> Group<R> {
+    /// The entries of an append; one that cannot be read ends this coordinator.
+    fn entries(&self, message: AppendMessage) -> Result<AppendEntriesRequest<TypeConfig<R>>, Status> {
+        message.try_into().map_err(|unreadable: UnreadableEntry| {
+            let answer = stopped(&unreadable);
+            self.halt(unreadable);
+            answer
+        })
+    }
 }
 
 async fn next_part(chunks: &mut Streaming<SnapshotChunk>) -> Result<Option<Part>, Status> {

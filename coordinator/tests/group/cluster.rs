@@ -122,6 +122,13 @@ impl Cluster {
         ended.expect("no panic").expect_err("an end with an error")
     }
 
+    /// Waits until a coordinator ends by itself, and tells why, with the causes.
+    pub(crate) async fn end_of(&mut self, id: u64) -> String {
+        let running = self.running.remove(&id).expect("a running coordinator");
+        let ended = timeout(PATIENCE, running.ended).await.expect("an end in time").expect("no panic");
+        with_causes(&ended.expect_err("an end by itself"))
+    }
+
     /// The members as a bootstrap names them.
     pub(crate) fn bootstrap_request(&self) -> BootstrapRequest {
         let member = |(id, addresses): (&u64, &Addresses)| CoordinatorMember {
@@ -173,6 +180,17 @@ impl Cluster {
         })
         .await
     }
+}
+
+/// An error and what caused it.
+pub(crate) fn with_causes(error: &CoordinatorError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text += &format!(": {cause}");
+        source = cause.source();
+    }
+    text
 }
 
 /// Asks again until there is an answer.

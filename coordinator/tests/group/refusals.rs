@@ -9,23 +9,16 @@ use helixflow_proto::v1::RaftFrame;
 use helixflow_proto::v1::raft_service_client::RaftServiceClient;
 use tower::Layer;
 
-use crate::cluster::{Cluster, metrics};
+use crate::cluster::{Cluster, metrics, with_causes};
+
+/// The first segment of a coordinator's log, in its data directory.
+const SEGMENT: &str = "log/00000000000000000001.segment";
 
 /// The error of a start, with its causes.
 async fn start_error(cluster: &Cluster, id: u64) -> String {
     let started = Coordinator::start(cluster.config(id), cluster.env.clone(), metrics()).await;
-    let error = started.err().expect("a refusal");
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        text += &format!(": {cause}");
-        source = cause.source();
-    }
-    text
+    with_causes(&started.err().expect("a refusal"))
 }
-
-/// The first segment of a coordinator's log, in its data directory.
-const SEGMENT: &str = "log/00000000000000000001.segment";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_on_the_raft_port_is_refused() {
@@ -103,4 +96,24 @@ async fn a_damaged_log_and_a_damaged_snapshot_are_refused() {
     cluster.env.disk.write_durably(&folder.join(SEGMENT), b"not a log").expect("a write");
     let log = start_error(&cluster, 1).await;
     assert!(log.contains("the Raft log") && log.contains("is damaged"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_of_an_unknown_version_ends_a_coordinator_with_a_message_that_names_it() {
+    let mut cluster = Cluster::start(1).await;
+    let hello = Hello::new(ClusterId::new("alpha").expect("a valid name"));
+    let channel = cluster.channel(&cluster.running[&1].addresses.raft);
+    let mut leader = RaftServiceClient::new(HelloClientLayer::new(hello).layer(channel));
+    let disk = leader.describe(DescribeRequest::default()).await.expect("an answer").into_inner().disk;
+    // An append request of version 2: the vote of coordinator-2 in term 9, nothing before, one entry, nothing committed.
+    // The entry, the seventh of term 9, is two bytes of version 99.
+    let (vote, entry) = ([9, 2, 1], [9, 2, 7, 2, 99, 0]);
+    let body: Vec<u8> = [&[2][..], &vote, &[0], &[1], &entry, &[0]].concat();
+    let frame = RaftFrame { from: 2, to: 1, body: body.into(), to_disk: disk.into() };
+    let refused = leader.append(futures::stream::iter([frame])).await.err();
+    assert_eq!(refused.and_then(|e| Reason::of(&e)).as_deref(), Some("DRAINING"));
+    let end = cluster.end_of(1).await;
+    for part in ["entry 7 of term 9", "of format 99, this build reads 2", "run the build that wrote it"] {
+        assert!(end.contains(part), "{end}");
+    }
 }

@@ -2,16 +2,26 @@
 
 use helixflow_proto::v1::cluster_service_client::ClusterServiceClient;
 use helixflow_proto::v1::{
-    AddModelRequest, BootstrapRequest, CoordinatorMember, ModelSpec, StatusRequest, StatusResponse,
+    AddModelRequest, BootstrapRequest, Consistency, CoordinatorMember, ModelSpec, StatusRequest,
+    StatusResponse,
 };
 
 use crate::{Client, ClientError};
 
 impl Client {
-    /// What one coordinator knows of the cluster.
+    /// What one coordinator knows of the cluster, also without a quorum.
     pub async fn status(&self) -> Result<StatusResponse, ClientError> {
+        self.status_as(Consistency::Stale).await
+    }
+
+    /// The status of the cluster, confirmed by a majority.
+    pub async fn confirmed_status(&self) -> Result<StatusResponse, ClientError> {
+        self.status_as(Consistency::Confirmed).await
+    }
+
+    async fn status_as(&self, consistency: Consistency) -> Result<StatusResponse, ClientError> {
         let call = async |channel, request| ClusterServiceClient::new(channel).status(request).await;
-        Ok(self.call(StatusRequest::default(), call).await?.0)
+        Ok(self.call(StatusRequest { consistency: consistency.into() }, call).await?.0)
     }
 
     /// Makes the first members of a new cluster; any of them may be asked, once.

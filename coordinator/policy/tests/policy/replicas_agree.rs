@@ -13,7 +13,7 @@ const LOGS: (u32, u32) = (64, 20_000);
 const STRIDE: u64 = 10;
 
 fn cases() -> ProptestConfig {
-    let full = std::env::var_os("HELIXFLOW_FULL_COUNTS").is_some();
+    let full = std::env::var_os("HELIXFLOW_FULL_COUNTS").is_some_and(|value| value == "1");
     ProptestConfig::with_cases(if full { LOGS.1 } else { LOGS.0 })
 }
 

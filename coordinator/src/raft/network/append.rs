@@ -87,7 +87,7 @@ where
     let envelope = peer.envelope;
     let frames = input.filter_map(move |request| {
         sent.fetch_add(1, Ordering::Relaxed);
-        let frame = envelope.seal(&AppendMessage::from(request));
+        let frame = AppendMessage::try_from(request).map_err(Into::into).and_then(|m| envelope.seal(&m));
         // A request that does not encode ends the call: its reply then never comes, and openraft tries anew.
         std::future::ready(frame.inspect_err(|error| tracing::error!(%error, "an append was not sent")).ok())
     });

@@ -12,7 +12,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use super::append::{Replies, closed};
-use super::{Peer, unreachable};
+use super::{FrameError, Peer, unreachable};
 use crate::raft::record::{AppendMessage, AppendReply};
 use crate::raft::types::TypeConfig;
 use helixflow_proto::v1::RaftFrame;
@@ -37,8 +37,8 @@ where
 {
     let results = futures::stream::unfold(Some((line, input)), move |state| async move {
         let (line, mut input) = state?;
-        let message = AppendMessage::from(input.next().await?);
-        Some(match line.exchange(peer, &message).await {
+        let request = input.next().await?;
+        Some(match line.exchange(peer, request).await {
             Ok(reply) => {
                 let result = StreamAppendResult::<TypeConfig<R>>::from(reply);
                 if result.is_err() {
@@ -55,8 +55,13 @@ where
 
 impl Line {
     /// One request and its reply. There is no open stream while the reply is awaited: who gives up leaves none behind.
-    async fn exchange(&mut self, peer: &Peer, message: &AppendMessage) -> Result<AppendReply, Status> {
-        let frame = peer.envelope.seal(message)?;
+    async fn exchange<R: AsyncRuntime>(
+        &mut self,
+        peer: &Peer,
+        request: AppendEntriesRequest<TypeConfig<R>>,
+    ) -> Result<AppendReply, Status> {
+        let message = AppendMessage::try_from(request).map_err(FrameError::from)?;
+        let frame = peer.envelope.seal(&message)?;
         let mut open = match self.0.take() {
             Some(open) => open.send(frame)?,
             None => Open::begin(peer, frame).await?,

@@ -4,13 +4,12 @@ use helixflow_model::{CoordinatorId, FeatureLevel};
 use helixflow_policy::state::{Command, CommandVersion1, Outcome, WriteId};
 use openraft::AsyncRuntime;
 use openraft::raft::{
-    AppendEntriesRequest, StreamAppendError, StreamAppendResult, TransferLeaderError, TransferLeaderRequest,
+    StreamAppendError, StreamAppendResult, TransferLeaderError, TransferLeaderRequest,
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use serde::{Deserialize, Serialize};
 
-use super::membership::BadMembership;
-use super::{EntryRecord, LogIdRecord, SnapshotMetaRecord, VoteRecord};
+use super::{LogIdRecord, SnapshotMetaRecord, VoteRecord};
 use crate::raft::change::{Change, ChangeRefusal, Survey};
 use crate::raft::codec::{Older, Record};
 use crate::raft::types::TypeConfig;
@@ -88,45 +87,6 @@ impl<R: AsyncRuntime> From<VoteResponse<TypeConfig<R>>> for VoteReply {
 impl<R: AsyncRuntime> From<VoteReply> for VoteResponse<TypeConfig<R>> {
     fn from(reply: VoteReply) -> Self {
         Self { vote: reply.vote.into(), vote_granted: reply.granted, last_log_id: reply.last.map(Into::into) }
-    }
-}
-
-impl Record for AppendMessage {
-    const NAME: &'static str = "append request";
-    /// Rises with that of the entries in it.
-    const VERSION: u8 = EntryRecord::VERSION;
-}
-
-/// Entries to append; none in a heartbeat.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct AppendMessage {
-    vote: VoteRecord,
-    previous: Option<LogIdRecord>,
-    entries: Vec<EntryRecord>,
-    committed: Option<LogIdRecord>,
-}
-
-impl<R: AsyncRuntime> From<AppendEntriesRequest<TypeConfig<R>>> for AppendMessage {
-    fn from(request: AppendEntriesRequest<TypeConfig<R>>) -> Self {
-        Self {
-            vote: request.vote.into(),
-            previous: request.prev_log_id.map(Into::into),
-            entries: request.entries.into_iter().map(Into::into).collect(),
-            committed: request.leader_commit.map(Into::into),
-        }
-    }
-}
-
-impl<R: AsyncRuntime> TryFrom<AppendMessage> for AppendEntriesRequest<TypeConfig<R>> {
-    type Error = BadMembership;
-
-    fn try_from(message: AppendMessage) -> Result<Self, BadMembership> {
-        Ok(Self {
-            vote: message.vote.into(),
-            prev_log_id: message.previous.map(Into::into),
-            entries: message.entries.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
-            leader_commit: message.committed.map(Into::into),
-        })
     }
 }
 

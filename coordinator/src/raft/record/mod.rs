@@ -2,6 +2,7 @@
 //!
 //! Each conversion is plain field by field. Fields are only added at the end, together with a new version.
 
+mod append;
 mod entry;
 mod membership;
 mod message;
@@ -14,11 +15,13 @@ use serde::{Deserialize, Serialize};
 use super::codec::Record;
 use super::types::{LeaderId, LogId, Vote};
 
+pub(crate) use append::AppendMessage;
+pub use append::UnreadableEntry;
 pub(crate) use entry::EntryRecord;
 pub(crate) use membership::StoredMembershipRecord;
 pub(crate) use message::{
-    AppendMessage, AppendReply, ChangeMessage, ChangeReply, ProposeMessage, ProposeReply, ReadIndexMessage,
-    ReadIndexReply, SnapshotHeader, SnapshotReply, TransferMessage, TransferReply, VoteMessage, VoteReply,
+    AppendReply, ChangeMessage, ChangeReply, ProposeMessage, ProposeReply, ReadIndexMessage, ReadIndexReply,
+    SnapshotHeader, SnapshotReply, TransferMessage, TransferReply, VoteMessage, VoteReply,
 };
 pub(crate) use snapshot::{SnapshotMetaRecord, SnapshotRecord, StateRecord};
 

@@ -14,7 +14,7 @@ use crate::raft::types::Entry;
 
 const WRITTEN: &str = include_str!("version_1.txt");
 
-fn lines(kind: &str) -> impl Iterator<Item = Vec<u8>> {
+pub(super) fn lines(kind: &str) -> impl Iterator<Item = Vec<u8>> {
     let digits = |line: &'static str| line.split_once(' ').expect("a kind and digits");
     let of_kind = WRITTEN.lines().map(digits).filter(move |(found, _)| *found == kind);
     of_kind.map(|(_, digits)| {
