@@ -1,12 +1,13 @@
 //! Three members of one side: their processes, their ports, and which of them leads.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use helixflow_env::Env;
 use helixflow_env::net::Connector;
+use helixflow_tests::cluster::is_alive;
 use helixflow_tests::usage::cpu_time;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
@@ -40,7 +41,7 @@ pub(crate) struct Cluster {
     pub(crate) side: Side,
     members: Vec<Member>,
     env: Env,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// One process.
@@ -96,10 +97,10 @@ impl Cluster {
     fn start(side: Side, env: Env, folder: TempDir, ports: &[Ports], commands: Vec<Command>) -> Result<Self> {
         let mut members = Vec::new();
         for (ports, command) in ports.iter().zip(commands) {
-            let log = std::fs::File::create(folder.path().join(format!("{}.log", ports.id)))?;
+            let log = std::fs::File::create(log(folder.path(), ports.id))?;
             members.push(Member { grpc: ports.grpc.clone(), child: spawn(&command, log)? });
         }
-        Ok(Self { side, members, env, _folder: folder })
+        Ok(Self { side, members, env, folder })
     }
 
     /// A connection of its own to a member.
@@ -155,8 +156,17 @@ impl Cluster {
                 }
                 Err(_) => sleep(POLL).await,
             }
+            if let Some(ended) = self.members.iter().position(|member| !is_alive(member.child.id())) {
+                let said = std::fs::read_to_string(log(self.folder.path(), ended + 1))?;
+                bail!("member {} of {:?} has ended; it said:\n{said}", ended + 1, self.side);
+            }
         }
     }
+}
+
+/// Where what a member says is kept.
+fn log(folder: &Path, id: usize) -> PathBuf {
+    folder.join(format!("{id}.log"))
 }
 
 async fn prepare(work: &Path) -> Result<(Env, TempDir, Vec<Ports>)> {
