@@ -69,7 +69,8 @@ pub(crate) fn runtime() -> anyhow::Result<Runtime> {
         .context("starting the asynchronous runtime")
 }
 
-fn host_and_port(given: &str) -> anyhow::Result<String> {
+/// Takes what names a host and a port.
+pub(crate) fn host_and_port(given: &str) -> anyhow::Result<String> {
     match given.rsplit_once(':') {
         Some((host, port))
             if !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok_and(|port| port > 0) =>

@@ -7,6 +7,7 @@ mod chaos;
 mod chat;
 mod cluster_file;
 mod completion;
+mod coordinator;
 mod data_dir;
 mod endpoint;
 mod fetch_bar;
@@ -63,10 +64,10 @@ enum Command {
         #[command(subcommand)]
         command: model::Command,
     },
-    /// The coordinator daemon
+    /// Coordinators: the daemon, and the members of their group
     Coordinator {
         #[command(subcommand)]
-        command: run::CoordinatorCommand,
+        command: coordinator::Command,
     },
     /// The GPU node daemon
     Node {
@@ -96,7 +97,11 @@ fn main() -> ExitCode {
 
 fn run(command: Command, verbose: u8) -> anyhow::Result<ExitCode> {
     // Daemons start logs of their own kind.
-    if !matches!(command, Command::Coordinator { .. } | Command::Node { .. }) {
+    let is_daemon = matches!(
+        command,
+        Command::Coordinator { command: coordinator::Command::Run(_) } | Command::Node { .. }
+    );
+    if !is_daemon {
         telemetry::quiet(verbose)?;
     }
     match command {
@@ -105,7 +110,7 @@ fn run(command: Command, verbose: u8) -> anyhow::Result<ExitCode> {
         Command::Chat(args) => chat::run(args),
         Command::Status(args) => status::run(&args),
         Command::Model { command } => model::run(command),
-        Command::Coordinator { command } => run::coordinator(command, verbose),
+        Command::Coordinator { command } => coordinator::run(command, verbose),
         Command::Node { command } => run::node(command, verbose),
         Command::Chaos { command } => chaos::run(command),
         Command::Completion(args) => completion::run(&args),

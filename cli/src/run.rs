@@ -17,13 +17,6 @@ use crate::telemetry::{self, Service};
 /// Done when somebody wants the daemon to end.
 type ToldToEnd = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What a coordinator does.
-#[derive(Debug, clap::Subcommand)]
-pub(crate) enum CoordinatorCommand {
-    /// Run a coordinator until it is told to end
-    Run(DaemonArgs),
-}
-
 /// What a node does.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum NodeCommand {
@@ -42,8 +35,7 @@ pub(crate) struct DaemonArgs {
     parent: Option<i32>,
 }
 
-pub(crate) fn coordinator(command: CoordinatorCommand, verbose: u8) -> anyhow::Result<ExitCode> {
-    let CoordinatorCommand::Run(args) = command;
+pub(crate) fn coordinator(args: &DaemonArgs, verbose: u8) -> anyhow::Result<ExitCode> {
     die_with(args.parent)?;
     let env = Env::real();
     let config = CoordinatorConfig::load(env.disk.as_ref(), &args.config)?;

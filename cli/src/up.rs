@@ -103,13 +103,13 @@ async fn live(
     supervisor: &mut Supervisor,
     interrupt: &mut Interrupt,
 ) -> anyhow::Result<ExitCode> {
-    tokio::select! {
+    let warnings = tokio::select! {
         ready = bring_up::run(env, model, supervisor) => ready?,
         () = interrupt.requested() => {
             eprintln!("interrupted before the cluster was ready");
             return Ok(ExitCode::from(INTERRUPTED));
         }
-    }
+    };
     supervisor.record()?;
     let layout = supervisor.layout().clone();
     let welcome = async {
@@ -118,7 +118,7 @@ async fn live(
         {
             eprintln!("helixflow: the example failed, and the cluster goes on: {error:#}");
         }
-        terminal::write(next_steps::text(&layout, &model.id, &args.data_dir)?)?;
+        terminal::write(next_steps::text(&layout, &model.id, &args.data_dir, &warnings)?)?;
         std::future::pending().await
     };
     tokio::select! {

@@ -101,7 +101,16 @@ fn an_empty_prompt_is_refused_before_any_call() -> Result<()> {
 #[test]
 fn a_command_without_a_cluster_says_how_to_start_one() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    for command in [&["generate", "Hello"][..], &["chat"], &["status"]] {
+    for command in [
+        &["generate", "Hello"][..],
+        &["chat"],
+        &["status"],
+        &["coordinator", "list"],
+        &["coordinator", "add", "127.0.0.1:1"],
+        &["coordinator", "remove", "1"],
+        &["coordinator", "transfer-leader"],
+        &["coordinator", "prefer", "eu-1"],
+    ] {
         let output = run(&[command, &["--data-dir", text(dir.path())?]].concat())?;
         refused(&output, 1, &[text(dir.path())?, "helixflow up", "--endpoint"])?;
         let nobody = run(&[command, &["--endpoint", "127.0.0.1:1"]].concat())?;
@@ -122,6 +131,10 @@ fn wrong_usage_is_refused_with_the_option_named() -> Result<()> {
         (&["up", "--threads", "none"], "--threads"),
         (&["up", "--regions", "a b"], "--regions"),
         (&["up", "--regions", "a,,b"], "--regions"),
+        (&["coordinator", "add", "localhost"], "localhost"),
+        (&["coordinator", "remove", "0"], "0"),
+        (&["coordinator", "transfer-leader", "one"], "one"),
+        (&["coordinator", "prefer", "a b"], "a b"),
         (&["completion", "cobol"], "cobol"),
         (&["melt"], "melt"),
     ] {
@@ -145,6 +158,11 @@ fn every_command_explains_itself() -> Result<()> {
         &["model", "list"],
         &["model", "fetch"],
         &["coordinator", "run"],
+        &["coordinator", "list"],
+        &["coordinator", "add"],
+        &["coordinator", "remove"],
+        &["coordinator", "transfer-leader"],
+        &["coordinator", "prefer"],
         &["node", "run"],
         &["completion"],
     ] {

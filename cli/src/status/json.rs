@@ -23,6 +23,7 @@ pub(crate) struct Status {
     pub(crate) models: Vec<Model>,
     pub(crate) violations: Vec<String>,
     pub(crate) shortfalls: Vec<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -111,6 +112,7 @@ impl From<v1::StatusResponse> for Status {
             models: wire.models.into_iter().map(Into::into).collect(),
             violations: wire.violations,
             shortfalls: wire.shortfalls,
+            warnings: wire.warnings,
         }
     }
 }

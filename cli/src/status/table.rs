@@ -27,6 +27,9 @@ pub(crate) fn render(status: &Status) -> String {
     for shortfall in &status.shortfalls {
         let _ = writeln!(text, "\nnot placed: {shortfall}");
     }
+    for warning in &status.warnings {
+        let _ = writeln!(text, "\nwarning: {warning}");
+    }
     text
 }
 

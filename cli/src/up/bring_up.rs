@@ -37,8 +37,12 @@ struct Start {
 /// A process that a step waits for in vain, by its index, and what it does not do.
 struct Silent(usize, &'static str);
 
-/// Starts every process and waits until every replica answers through every coordinator.
-pub(crate) async fn run(env: &Env, model: &ModelSpec, supervisor: &mut Supervisor) -> anyhow::Result<()> {
+/// Starts every process and waits until every replica answers through every coordinator; tells what the cluster warns of.
+pub(crate) async fn run(
+    env: &Env,
+    model: &ModelSpec,
+    supervisor: &mut Supervisor,
+) -> anyhow::Result<Vec<String>> {
     let start = Start::new(env, supervisor.layout())?;
     let coordinators = start.layout.coordinators.len();
     for index in 0..coordinators {
@@ -54,7 +58,7 @@ pub(crate) async fn run(env: &Env, model: &ModelSpec, supervisor: &mut Superviso
     start.unless_broken(supervisor, start.add_model(model)).await?;
     start.unless_broken(supervisor, start.replicas_ready()).await?;
     start.board.finish();
-    Ok(())
+    Ok(start.any.status().await?.warnings)
 }
 
 /// How a step of the start failed.

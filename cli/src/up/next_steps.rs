@@ -9,7 +9,12 @@ use super::layout::Layout;
 use crate::data_dir::{self, DataDir};
 
 /// Endpoints and commands, such that they work from any folder.
-pub(crate) fn text(layout: &Layout, model: &ModelId, data_dir: &Path) -> anyhow::Result<String> {
+pub(crate) fn text(
+    layout: &Layout,
+    model: &ModelId,
+    data_dir: &Path,
+    warnings: &[String],
+) -> anyhow::Result<String> {
     let (program, place) = (program(), place(data_dir)?);
     let (nodes, coordinators) = (layout.nodes.len(), layout.coordinators.len());
     let mut text = format!(
@@ -20,6 +25,9 @@ pub(crate) fn text(layout: &Layout, model: &ModelId, data_dir: &Path) -> anyhow:
     for coordinator in &layout.coordinators {
         let (name, grpc, http) = (coordinator.name(), &coordinator.grpc, &coordinator.http);
         writeln!(text, "  {name:16} gRPC {grpc}   metrics http://{http}/metrics")?;
+    }
+    for warning in warnings {
+        writeln!(text, "\nwarning: {warning}")?;
     }
     write!(
         text,

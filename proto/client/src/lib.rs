@@ -7,10 +7,12 @@ mod cluster;
 mod endpoints;
 mod error;
 mod inference;
+mod members;
 mod retry;
 mod session;
 
 pub use endpoints::{Client, ClientOptions};
 pub use error::ClientError;
 pub use inference::TokenStream;
+pub use members::Addition;
 pub use session::Session;
