@@ -5,6 +5,7 @@
 
 mod chaos;
 mod chat;
+mod cluster;
 mod cluster_file;
 mod completion;
 mod coordinator;
@@ -64,6 +65,11 @@ enum Command {
         #[command(subcommand)]
         command: model::Command,
     },
+    /// The whole state of a cluster: backup and restore
+    Cluster {
+        #[command(subcommand)]
+        command: cluster::Command,
+    },
     /// Coordinators: the daemon, and the members of their group
     Coordinator {
         #[command(subcommand)]
@@ -110,6 +116,7 @@ fn run(command: Command, verbose: u8) -> anyhow::Result<ExitCode> {
         Command::Chat(args) => chat::run(args),
         Command::Status(args) => status::run(&args),
         Command::Model { command } => model::run(command),
+        Command::Cluster { command } => cluster::run(command),
         Command::Coordinator { command } => coordinator::run(command, verbose),
         Command::Node { command } => run::node(command, verbose),
         Command::Chaos { command } => chaos::run(command),

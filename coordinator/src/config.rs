@@ -202,6 +202,15 @@ impl Port {
         Err(ConfigError::Value { key, problem })
     }
 
+    /// `host:port` as others will reach it, where it is known before the port is opened.
+    pub(crate) fn settled(&self, key: &'static str) -> Result<String, ConfigError> {
+        if self.advertise.is_none() && self.listen.port() == 0 {
+            let problem = "port 0 is drawn at the start: give the one that others will reach".to_owned();
+            return Err(ConfigError::Value { key, problem });
+        }
+        Ok(self.advertised(self.listen))
+    }
+
     /// `host:port` as others reach it, given where it listens in fact.
     pub(crate) fn advertised(&self, bound: SocketAddr) -> String {
         self.advertise.clone().unwrap_or_else(|| bound.to_string())

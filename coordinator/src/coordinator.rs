@@ -148,7 +148,7 @@ fn flatten(
 }
 
 /// Makes the data directory and takes it for this process alone.
-fn claim(config: &CoordinatorConfig, env: &Env) -> Result<Lock, CoordinatorError> {
+pub(crate) fn claim(config: &CoordinatorConfig, env: &Env) -> Result<Lock, CoordinatorError> {
     let path = || config.data_dir.clone();
     env.disk
         .create_dir_all(&config.data_dir)
@@ -266,6 +266,7 @@ impl Starting {
             self.raft.clone(),
             telemetry.watch(),
             self.advised.clone(),
+            Arc::clone(&self.env.wall_clock),
             self.stop.clone(),
         );
         Routes::new(reports).add_service(ClusterServiceServer::new(cluster))

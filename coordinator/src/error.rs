@@ -8,7 +8,7 @@ use std::sync::Arc;
 use helixflow_model::{CoordinatorId, Incarnation};
 
 use crate::config::ConfigError;
-use crate::raft::{Ended, StartError, UnreadableEntry};
+use crate::raft::{Ended, NewLifeError, StartError, UnreadableEntry};
 
 /// Why a coordinator does not start, or ends by itself.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +90,9 @@ pub enum CoordinatorError {
     /// The log holds what this build cannot read.
     #[error(transparent)]
     Unreadable(Arc<UnreadableEntry>),
+    /// No new life of the cluster was begun.
+    #[error(transparent)]
+    NewLife(#[from] NewLifeError),
     /// A server has ended by itself.
     #[error("the {name} server has ended: see the log, then start this coordinator again")]
     Server {

@@ -2,7 +2,7 @@
 //!
 //! [`run`] is the daemon. [`raft`] holds the replicated state, `telemetry` what nodes report, `reconcile` turns both
 //! into proposals, `cluster` answers operators and nodes, `neighbours` minds this
-//! coordinator's own place in the group.
+//! coordinator's own place in the group; [`Offline`] is for data directories whose coordinator is stopped.
 
 mod cluster;
 pub mod config;
@@ -11,6 +11,7 @@ mod error;
 mod gateway;
 mod http;
 mod neighbours;
+mod offline;
 mod ports;
 pub mod raft;
 mod reconcile;
@@ -19,4 +20,5 @@ mod telemetry;
 pub use config::CoordinatorConfig;
 pub use coordinator::{Coordinator, run};
 pub use error::CoordinatorError;
+pub use offline::Offline;
 pub use ports::Addresses;

@@ -92,6 +92,28 @@ fn an_unknown_configuration_key_is_refused_by_its_name() -> Result<()> {
 }
 
 #[test]
+fn a_data_directory_or_a_backup_that_cannot_be_used_is_refused_before_anything_is_written() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (config, home) = (dir.path().join("c.toml"), dir.path().join("home"));
+    let text_of = |port: u16| {
+        let listen = format!("{{ listen = \"127.0.0.1:{port}\" }}");
+        format!(
+            "cluster = \"a\"\nid = 1\nregion = \"eu-1\"\ndata_dir = {home:?}\ngrpc = {listen}\nraft = {listen}\nhttp = {listen}\n"
+        )
+    };
+    RealDisk.write_durably(&config, text_of(7100).as_bytes())?;
+    let recover = ["coordinator", "recover", "--from-survivor", "--yes", "--config", text(&config)?];
+    refused(&run(&recover)?, 1, &[text(&home)?, "has no log"])?;
+    let other = dir.path().join("other");
+    RealDisk.write_durably(&other, b"no backup at all")?;
+    let restore = |file: &Path| run(&["cluster", "restore", text(file)?, "--config", text(&config)?]);
+    refused(&restore(&other)?, 1, &[text(&other)?, "no backup of HelixFlow"])?;
+    refused(&restore(&dir.path().join("missing"))?, 1, &["missing", "cannot be read"])?;
+    RealDisk.write_durably(&config, text_of(0).as_bytes())?;
+    refused(&run(&recover)?, 1, &["grpc.listen", "port 0"])
+}
+
+#[test]
 fn an_empty_prompt_is_refused_before_any_call() -> Result<()> {
     refused(&run(&["generate", ""])?, 1, &["the prompt is empty"])?;
     refused(&run_with_input(&["generate", "-"], "")?, 1, &["the prompt is empty"])?;
@@ -110,6 +132,7 @@ fn a_command_without_a_cluster_says_how_to_start_one() -> Result<()> {
         &["coordinator", "remove", "1"],
         &["coordinator", "transfer-leader"],
         &["coordinator", "prefer", "eu-1"],
+        &["cluster", "backup", "never-written.backup"],
     ] {
         let output = run(&[command, &["--data-dir", text(dir.path())?]].concat())?;
         refused(&output, 1, &[text(dir.path())?, "helixflow up", "--endpoint"])?;
@@ -135,6 +158,8 @@ fn wrong_usage_is_refused_with_the_option_named() -> Result<()> {
         (&["coordinator", "remove", "0"], "0"),
         (&["coordinator", "transfer-leader", "one"], "one"),
         (&["coordinator", "prefer", "a b"], "a b"),
+        (&["coordinator", "recover", "--config", "c.toml"], "--from-survivor"),
+        (&["cluster", "restore", "file"], "--config"),
         (&["completion", "cobol"], "cobol"),
         (&["melt"], "melt"),
     ] {
@@ -163,6 +188,9 @@ fn every_command_explains_itself() -> Result<()> {
         &["coordinator", "remove"],
         &["coordinator", "transfer-leader"],
         &["coordinator", "prefer"],
+        &["coordinator", "recover"],
+        &["cluster", "backup"],
+        &["cluster", "restore"],
         &["node", "run"],
         &["completion"],
     ] {

@@ -34,6 +34,7 @@ struct Member {
     lag: Option<u64>,
     /// Null likewise, and when it never answered.
     heard_age_ms: Option<u64>,
+    feature_level: u64,
 }
 
 impl From<v1::ListCoordinatorsResponse> for Group {
@@ -50,10 +51,10 @@ impl From<v1::ListCoordinatorsResponse> for Group {
 }
 
 fn member(wire: v1::GroupMember, last_index: u64) -> Member {
-    let v1::CoordinatorMember { id, region, grpc, raft } = wire.member.unwrap_or_default();
+    let v1::CoordinatorMember { id, region, grpc, raft } = wire.member.clone().unwrap_or_default();
     let lag = wire.matched_index.map(|matched| last_index.saturating_sub(matched));
-    let (matched_index, heard_age_ms) = (wire.matched_index, wire.heard_age_ms);
-    Member { id, region, role: wire.role, grpc, raft, matched_index, lag, heard_age_ms }
+    let v1::GroupMember { role, matched_index, heard_age_ms, feature_level, .. } = wire;
+    Member { id, region, role, grpc, raft, matched_index, lag, heard_age_ms, feature_level }
 }
 
 pub(crate) fn run(json: bool, target: &Target) -> anyhow::Result<()> {
@@ -76,7 +77,7 @@ pub(crate) fn run(json: bool, target: &Target) -> anyhow::Result<()> {
 }
 
 fn members(group: &Group) -> Table {
-    let mut table = table(&["coordinator", "region", "role", "lag", "heard", "grpc", "raft"]);
+    let mut table = table(&["coordinator", "region", "role", "lag", "heard", "level", "grpc", "raft"]);
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
     for m in &group.members {
         table.add_row([
@@ -85,6 +86,7 @@ fn members(group: &Group) -> Table {
             m.role.clone(),
             or_dash(m.lag.map(|lag| lag.to_string())),
             or_dash(m.heard_age_ms.map(|age| format!("{:.1} s ago", age as f64 / 1000.0))),
+            m.feature_level.to_string(),
             m.grpc.clone(),
             m.raft.clone(),
         ]);

@@ -2,9 +2,12 @@
 
 mod add;
 mod list;
+mod recover;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::ValueHint;
 use helixflow_model::Region;
 
 use crate::endpoint::Target;
@@ -68,6 +71,21 @@ pub(crate) enum Command {
         #[command(flatten)]
         target: Target,
     },
+    /// Begin a new life of the cluster from one coordinator, after the majority is lost for good
+    #[command(
+        after_help = "For when more than half of the voters are gone and no backup is newer than what a survivor holds.\nStop the survivor first. It says what may be lost and asks before it changes anything."
+    )]
+    Recover {
+        /// Says that this coordinator survived, and that the majority did not
+        #[arg(long, required = true)]
+        from_survivor: bool,
+        /// The survivor's configuration, which names its data_dir
+        #[arg(long, value_name = "FILE.toml", value_hint = ValueHint::FilePath)]
+        config: PathBuf,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 pub(crate) fn run(command: Command, verbose: u8) -> anyhow::Result<ExitCode> {
@@ -82,6 +100,7 @@ pub(crate) fn run(command: Command, verbose: u8) -> anyhow::Result<ExitCode> {
             terminal::line(format_args!("coordinator-{leader} leads"))?;
         }
         Command::Prefer { regions, target } => prefer(&regions, &target)?,
+        Command::Recover { config, yes, from_survivor: _ } => return recover::run(&config, yes),
     }
     Ok(ExitCode::SUCCESS)
 }

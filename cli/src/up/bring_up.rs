@@ -113,7 +113,7 @@ impl Start {
     }
 
     async fn form_quorum(&self) -> Result<(), Stuck> {
-        self.any.bootstrap(members(&self.layout)).await.context("making the cluster's first members")?;
+        self.bootstrap().await?;
         for (index, client) in self.each.iter().enumerate() {
             let knows_leader = until(async || {
                 client.status().await.is_ok_and(|status| status.leader != 0 && status.applied_index > 0)
@@ -123,6 +123,15 @@ impl Start {
             self.board.say(index, Step::new(READY));
         }
         Ok(())
+    }
+
+    /// Makes the first members. A cluster that comes back has some already, perhaps others than it began with.
+    async fn bootstrap(&self) -> anyhow::Result<()> {
+        let known = self.any.status().await.context("asking who the members are")?.coordinators;
+        match self.any.bootstrap(members(&self.layout)).await {
+            Err(error) if known.is_empty() => Err(error).context("making the cluster's first members"),
+            _ => Ok(()),
+        }
     }
 
     async fn joined(&self, index: usize, address: &str) -> Result<(), Stuck> {

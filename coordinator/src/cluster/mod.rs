@@ -4,6 +4,7 @@
 //! Any coordinator answers; writes go to the leader through the log. Reads say what they promise: confirmed by a
 //! majority, or what this coordinator has applied, with its age.
 
+mod backup;
 mod freshness;
 mod members;
 mod service;

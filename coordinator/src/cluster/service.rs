@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use helixflow_env::WallClock;
 use helixflow_model::{
     Bytes, ClusterId, CoordinatorId, Incarnation, ModelSpec, NodeId, Region, Sequence, SessionId,
 };
@@ -18,13 +19,14 @@ use helixflow_proto::context::CallContext;
 use helixflow_proto::error::{Reason, invalid, status};
 use helixflow_proto::v1::cluster_service_server::ClusterService;
 use helixflow_proto::v1::{
-    self, AddCoordinatorProgress, AddCoordinatorRequest, AddModelRequest, AddModelResponse, BootstrapRequest,
-    BootstrapResponse, CoordinatorMember, GetTenantRequest, GetTenantResponse, JoinNodeRequest,
-    JoinNodeResponse, ListCoordinatorsRequest, ListCoordinatorsResponse, NodePart, OpenSessionRequest,
-    OpenSessionResponse, PutKeyRequest, PutKeyResponse, PutTenantRequest, PutTenantResponse,
-    RemoveCoordinatorRequest, RemoveCoordinatorResponse, RemoveKeyRequest, RemoveKeyResponse,
-    RemoveTenantRequest, RemoveTenantResponse, SetLeaderRegionsRequest, SetLeaderRegionsResponse,
-    StatusRequest, StatusResponse, TransferLeaderRequest, TransferLeaderResponse, WatchNodeRequest,
+    self, AddCoordinatorProgress, AddCoordinatorRequest, AddModelRequest, AddModelResponse, BackupChunk,
+    BackupRequest, BootstrapRequest, BootstrapResponse, CoordinatorMember, GetTenantRequest,
+    GetTenantResponse, JoinNodeRequest, JoinNodeResponse, ListCoordinatorsRequest, ListCoordinatorsResponse,
+    NodePart, OpenSessionRequest, OpenSessionResponse, PutKeyRequest, PutKeyResponse, PutTenantRequest,
+    PutTenantResponse, RemoveCoordinatorRequest, RemoveCoordinatorResponse, RemoveKeyRequest,
+    RemoveKeyResponse, RemoveTenantRequest, RemoveTenantResponse, SetLeaderRegionsRequest,
+    SetLeaderRegionsResponse, StatusRequest, StatusResponse, TransferLeaderRequest, TransferLeaderResponse,
+    WatchNodeRequest,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
@@ -33,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 use tracing::Instrument;
 
+use super::backup;
 use super::freshness::{asked, freshness, millis};
 use super::members;
 use super::status::{View, describe};
@@ -56,19 +59,22 @@ pub(crate) struct Service {
     state: watch::Receiver<Arc<ClusterState>>,
     reports: watch::Receiver<Arc<Reports>>,
     advice: watch::Receiver<Option<Advice>>,
+    clock: Arc<dyn WallClock>,
     stop: CancellationToken,
 }
 
 impl Service {
     /// Over the replicated state, the latest reports and the latest advice on timings; streams end with `stop`.
+    /// `clock` dates backups.
     pub(crate) fn new(
         cluster: ClusterId,
         raft: Handle,
         reports: watch::Receiver<Arc<Reports>>,
         advice: watch::Receiver<Option<Advice>>,
+        clock: Arc<dyn WallClock>,
         stop: CancellationToken,
     ) -> Self {
-        Self { cluster, state: raft.state(), raft, reports, advice, stop }
+        Self { cluster, state: raft.state(), raft, reports, advice, clock, stop }
     }
 
     /// What an operator should change, by what this coordinator knows.
@@ -339,6 +345,14 @@ impl ClusterService for Service {
         let regions = regions.collect::<Result<_, _>>().map_err(|e| invalid("regions", e.to_string()))?;
         let applied = self.write(Command::SetLeaderRegions { regions }, context).await?;
         Ok(Response::new(SetLeaderRegionsResponse { epoch: applied.index }))
+    }
+
+    type BackupStream = BoxStream<'static, Result<BackupChunk, Status>>;
+
+    async fn backup(&self, request: Request<BackupRequest>) -> Result<Response<Self::BackupStream>, Status> {
+        let reading = self.raft.read(Consistency::Confirmed, context(&request)?).await?;
+        let chunks = backup::chunks(reading.state, self.clock.now_unix_ms())?;
+        Ok(Response::new(futures::stream::iter(chunks.map(Ok)).boxed()))
     }
 }
 

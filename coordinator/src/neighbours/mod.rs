@@ -91,11 +91,11 @@ impl Neighbours {
     fn judge(&self, described: &Described) -> Result<(), CoordinatorError> {
         let ours = self.raft.state().borrow().identity().map_or(Incarnation(0), |known| known.incarnation);
         let (by, id) = (described.id, self.raft.us().0);
-        if described.we_were_removed {
-            return Err(CoordinatorError::Removed { id, by });
-        }
         if ours.0 > 0 && described.incarnation > ours {
             return Err(CoordinatorError::Overtaken { id, by, ours, theirs: described.incarnation });
+        }
+        if described.we_were_removed {
+            return Err(CoordinatorError::Removed { id, by });
         }
         Ok(())
     }

@@ -44,6 +44,27 @@ impl Machine {
         }
     }
 
+    /// The state and the membership that a snapshot and the entries behind it lead to, and where they end.
+    pub(crate) fn replay(
+        snapshots: Snapshots,
+        entries: impl IntoIterator<Item = Entry>,
+    ) -> io::Result<(Arc<ClusterState>, StoredMembership, Option<LogId>)> {
+        let current = snapshots.current();
+        let mut machine = Self::new(snapshots);
+        if let Some(Snapshot { meta, data }) = current {
+            let StateRecord(state) = decode(&data)?;
+            machine.state = Arc::new(state);
+            machine.applied = meta.last_log_id;
+            machine.membership = meta.last_membership;
+        }
+        for entry in entries {
+            if Some(entry.log_id) > machine.applied {
+                machine.apply_entry(entry);
+            }
+        }
+        Ok((machine.state, machine.membership, machine.applied))
+    }
+
     /// The applied state, now and after every change.
     pub(crate) fn watch(&self) -> watch::Receiver<Arc<ClusterState>> {
         self.publish.subscribe()

@@ -4,6 +4,7 @@
 //! ends of the Raft port, `record` and `codec` what is stored and sent. The rest of the coordinator sees [`Handle`].
 
 mod ask_leader;
+mod backup;
 mod bootstrap;
 mod change;
 mod codec;
@@ -13,6 +14,7 @@ mod handle;
 mod log;
 mod machine;
 mod network;
+mod new_life;
 mod platform;
 mod propose;
 mod read;
@@ -24,11 +26,11 @@ mod snapshot;
 mod standing;
 mod types;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use helixflow_env::{Env, WallClock};
-use helixflow_model::CoordinatorId;
+use helixflow_model::{ClusterId, CoordinatorId};
 use helixflow_policy::state::{ClusterState, Coordinator};
 use helixflow_proto::hello::Hello;
 use helixflow_proto::v1::raft_service_server::RaftServiceServer;
@@ -48,11 +50,14 @@ use self::snapshot::Snapshots;
 use crate::config::Timings;
 
 pub use ask_leader::{CHANGE_DEADLINE, ChangeError};
+pub use backup::{Backup, BackupError};
 pub use bootstrap::BootstrapError;
 pub use change::{Change, ChangeRefusal, MemberView, Survey};
 pub use describe::Described;
 pub use handle::{Ended, Handle, WRITE_DEADLINE};
 pub use log::OpenLogError;
+pub(crate) use new_life::Seat;
+pub use new_life::{NewLife, NewLifeError, Survivor};
 pub use propose::{Applied, ProposeError};
 pub use read::{Consistency, READ_DEADLINE, ReadError, Reading};
 pub use record::UnreadableEntry;
@@ -99,6 +104,14 @@ pub enum StartError {
         "the Raft log cannot be loaded: restore data_dir from a backup, or remove this coordinator and add it anew under another id"
     )]
     Load(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A restore or a recovery did not come to its end.
+    #[error(
+        "a restore or recovery of {path} was interrupted: give the same command again, it goes on from there"
+    )]
+    HalfMade {
+        /// The data directory.
+        path: PathBuf,
+    },
     /// The snapshot cannot be used.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
@@ -148,13 +161,10 @@ impl Opened {
         if env.disk.exists(&earlier) {
             return Err(StartError::Earlier { path: earlier });
         }
-        let place = Place {
-            disk: Arc::clone(&env.disk),
-            random: Arc::clone(&env.random),
-            folder: data_dir.join("log"),
-            owner: format!("{} of cluster {}", id, hello.cluster),
-            segment_bytes: sizes.segment_bytes,
-        };
+        if env.disk.exists(&data_dir.join(new_life::MARKER)) {
+            return Err(StartError::HalfMade { path: data_dir });
+        }
+        let place = place(&env, &data_dir, id, &hello.cluster, sizes);
         let store = SegmentedLog::open(place, disk.clone()).await?;
         let machine = Machine::new(Snapshots::open(env.disk, data_dir.join("snapshot"), disk.clone())?);
         let us = Receiver { id, disk: store.disk() };
@@ -164,6 +174,17 @@ impl Opened {
             store,
             machine,
         })
+    }
+}
+
+/// Where a coordinator's log lies in its data directory.
+fn place(env: &Env, data_dir: &Path, id: CoordinatorId, cluster: &ClusterId, sizes: Sizes) -> Place {
+    Place {
+        disk: Arc::clone(&env.disk),
+        random: Arc::clone(&env.random),
+        folder: data_dir.join("log"),
+        owner: format!("{id} of cluster {cluster}"),
+        segment_bytes: sizes.segment_bytes,
     }
 }
 

@@ -6,6 +6,7 @@ mod bootstrap;
 mod cluster;
 mod elections;
 mod members;
+mod new_life;
 mod nodes;
 mod refusals;
 mod sessions;

@@ -3,6 +3,7 @@
 //! Any coordinator serves any call, so a [`Client`] knows several and turns to the next when one does not answer. A call
 //! is tried again only while nothing of its answer has been read, and only when the error says that it may be.
 
+mod backup;
 mod cluster;
 mod endpoints;
 mod error;

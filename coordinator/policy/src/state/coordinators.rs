@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use helixflow_model::{CoordinatorId, Region};
+use helixflow_model::{CoordinatorId, Epoch, Incarnation, Region};
 
 use super::{
     ClusterState, Coordinator, MAX_COORDINATORS, MAX_LEADER_REGIONS, Outcome, Refusal, Voting,
@@ -13,6 +13,27 @@ use super::{
 };
 
 impl ClusterState {
+    /// The same state at the beginning of a new life of the cluster: this coordinator is the only one, and the log goes on
+    /// after `index`. Everything else, ids used up among it, is as it was.
+    #[must_use]
+    pub fn reborn(
+        mut self,
+        incarnation: Incarnation,
+        id: CoordinatorId,
+        coordinator: Coordinator,
+        index: u64,
+    ) -> Self {
+        if let Some(identity) = &mut self.identity {
+            identity.incarnation = incarnation;
+        }
+        self.coordinators = [(id, coordinator)].into();
+        self.observers.clear();
+        self.last_coordinator = self.last_coordinator.max(id.0);
+        self.epoch = self.epoch.max(Epoch(index));
+        self.note_change();
+        self
+    }
+
     pub(super) fn register_coordinator(
         &mut self,
         id: CoordinatorId,

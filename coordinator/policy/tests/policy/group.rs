@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use helixflow_model::{CoordinatorId, Region};
+use helixflow_model::{CoordinatorId, Incarnation, Region};
 use helixflow_policy::{
     check::check,
     failover::{
@@ -65,6 +65,19 @@ fn an_observer_is_one_until_it_is_admitted_as_a_voter_or_removed() {
     admit(&mut state, 2, "a", Voting::Observer);
     apply(&mut state, Command::RemoveCoordinator { id: CoordinatorId(2) });
     assert!(state.observers().is_empty());
+}
+
+#[test]
+fn a_new_life_keeps_everything_but_the_other_coordinators() {
+    let mut state = with_voters(&["a", "b"], &["b"]);
+    apply(&mut state, crate::support::join(7, "a", 10));
+    let reborn = state.clone().reborn(Incarnation(9), CoordinatorId(2), coordinator("c"), 100);
+    assert_eq!(reborn.identity().map(|known| known.incarnation), Some(Incarnation(9)));
+    assert_eq!(reborn.coordinators().keys().copied().collect::<Vec<_>>(), [CoordinatorId(2)]);
+    assert_eq!(reborn.next_coordinator(), CoordinatorId(3));
+    assert_eq!((reborn.nodes(), reborn.leader_regions()), (state.nodes(), state.leader_regions()));
+    assert_eq!(reborn.epoch().0, 100);
+    assert_eq!(check(&reborn), []);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use helixflow_proto::context::CallContext;
 use helixflow_proto::v1::{CoordinatorMember, GroupMember, ListCoordinatorsResponse};
 use tokio::time::Instant;
 
+use crate::cluster::freshness::millis;
 use crate::raft::{Change, Handle, MemberView, Standing, Survey};
 
 /// How long the leader may take to tell: an election. The list without it is worth more than a long wait.
@@ -61,6 +62,7 @@ fn member(
         role: role.to_owned(),
         matched_index: seen.and_then(|member| member.matched),
         heard_age_ms: seen.and_then(|member| member.silent).map(millis),
+        feature_level: state.level_of(id).0,
     }
 }
 
@@ -80,8 +82,4 @@ fn record(
             CoordinatorMember { id: id.0, raft: raft.unwrap_or_default(), ..CoordinatorMember::default() }
         }
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
