@@ -43,7 +43,12 @@ pub struct Connection {
 }
 
 impl Connection {
-    fn new(io: impl Io + 'static, local: Option<SocketAddr>, remote: Option<SocketAddr>) -> Self {
+    /// Over any stream of bytes.
+    pub fn new(
+        io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        local: Option<SocketAddr>,
+        remote: Option<SocketAddr>,
+    ) -> Self {
         Self { io: Box::new(io), info: TcpConnectInfo { local_addr: local, remote_addr: remote } }
     }
 
@@ -105,6 +110,14 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// Over any source of connections.
+    pub fn new(
+        address: SocketAddr,
+        incoming: impl Stream<Item = io::Result<Connection>> + Send + 'static,
+    ) -> Self {
+        Self { address, incoming: Box::pin(incoming) }
+    }
+
     /// The address that it is bound to, with the port that was drawn.
     pub fn local_addr(&self) -> SocketAddr {
         self.address

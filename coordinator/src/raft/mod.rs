@@ -226,4 +226,6 @@ impl Member {
 }
 
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;

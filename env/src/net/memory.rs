@@ -42,7 +42,7 @@ impl MemoryNetwork {
             let connection = receiver.recv().await?;
             Some((Ok(connection), receiver))
         });
-        Ok(Listener { address, incoming: Box::pin(incoming) })
+        Ok(Listener::new(address, incoming))
     }
 }
 

@@ -23,7 +23,7 @@ impl Network for Tcp {
                 let accepted = accept(&listener).await;
                 Some((accepted, listener))
             });
-            Ok(Listener { address, incoming: Box::pin(incoming) })
+            Ok(Listener::new(address, incoming))
         })
     }
 

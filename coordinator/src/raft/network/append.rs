@@ -33,11 +33,18 @@ pub(super) type Replies<'s, R> =
 pub(super) type Opened<'s, R> = Result<Replies<'s, R>, RPCError<TypeConfig<R>>>;
 
 /// Opens the stream: `input` goes out as openraft makes it, replies come back as the follower makes them durable.
-pub(super) async fn stream<'s, S, R>(peer: &'s Peer, input: S, option: RPCOption) -> Opened<'s, R>
+///
+/// The first request is awaited before the peer is called: openraft rests there after an error. Without that, a peer
+/// whose process is gone refuses connections as fast as they can be tried.
+pub(super) async fn stream<'s, S, R>(peer: &'s Peer, mut input: S, option: RPCOption) -> Opened<'s, R>
 where
     S: Stream<Item = AppendEntriesRequest<TypeConfig<R>>> + OptionalSend + Unpin + 'static,
     R: AsyncRuntime,
 {
+    let Some(first) = input.next().await else {
+        return Ok(futures::stream::empty().boxed());
+    };
+    let input = futures::stream::once(std::future::ready(first)).chain(input);
     let sent = Arc::new(AtomicU64::new(0));
     let replies =
         open(peer, input, &option, Arc::clone(&sent)).await.map_err(|status| unreachable(&status))?;

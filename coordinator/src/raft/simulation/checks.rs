@@ -1,0 +1,53 @@
+//! What must hold at every moment: one leader a term, one state an epoch, and a state that is sound.
+
+use std::collections::BTreeMap;
+
+use helixflow_policy::check::check;
+
+use super::host::{Observed, Process, Seat};
+use crate::raft::Role;
+use crate::raft::codec::encode;
+use crate::raft::record::StateRecord;
+
+/// What was seen so far.
+#[derive(Default)]
+pub(super) struct Seen {
+    leaders: BTreeMap<u64, u64>,
+    /// By epoch, the sum of the state that some replica had then.
+    states: BTreeMap<u64, (u64, u32)>,
+    /// By replica, the epoch looked at last.
+    epochs: BTreeMap<u64, u64>,
+}
+
+impl Seen {
+    /// The highest term in which somebody led.
+    pub(super) fn last_term(&self) -> Option<(u64, u64)> {
+        self.leaders.last_key_value().map(|(term, leader)| (*term, *leader))
+    }
+
+    /// Looks at a replica; says what is wrong with it.
+    pub(super) fn look(&mut self, seat: &Seat) -> Result<(), String> {
+        let Process::Up(Observed { role, term, state }) = seat.process.lock().clone() else { return Ok(()) };
+        if role == Role::Leader {
+            let leader = *self.leaders.entry(term).or_insert(seat.id);
+            if leader != seat.id {
+                return Err(format!("{leader} and {} lead in term {term}", seat.id));
+            }
+        }
+        let epoch = state.epoch().0;
+        if self.epochs.insert(seat.id, epoch) == Some(epoch) {
+            return Ok(());
+        }
+        if let Some(violation) = check(&state).first() {
+            return Err(format!("the state of {} is not sound: {violation}", seat.id));
+        }
+        let bytes = encode(&StateRecord(state.as_ref().clone())).map_err(|error| error.to_string())?;
+        let sum = crc32c::crc32c(&bytes);
+        let (other, first) = *self.states.entry(epoch).or_insert((seat.id, sum));
+        if first == sum {
+            Ok(())
+        } else {
+            Err(format!("the states of {other} and {} differ at epoch {epoch}", seat.id))
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! A client in a simulation: it writes and reads registers at any coordinator, and records what it saw.
+//!
+//! A register is a tenant, its value the tenant's display name; every value is written once. What was not answered in
+//! time counts as unknown.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use helixflow_env::net::Connector;
+use helixflow_env::{Randomness, SeededRandom};
+use helixflow_linearizability::{Action, Operation};
+use helixflow_proto::v1::cluster_service_client::ClusterServiceClient;
+use helixflow_proto::v1::{Consistency, GetTenantRequest, PutTenantRequest};
+use parking_lot::Mutex;
+use tokio::time::{sleep, timeout};
+use tonic::transport::{Channel, Endpoint};
+
+use super::events::Events;
+use super::host::{CLIENTS, name};
+use super::network::SimulatedNetwork;
+
+/// Registers in use: few, so that operations meet.
+pub(super) const KEYS: u64 = 4;
+/// How long a client waits for an answer.
+const PATIENCE: Duration = Duration::from_millis(700);
+/// Between two operations, at most.
+const PAUSE_MS: u64 = 40;
+
+/// What clients saw, in the order of their answers.
+pub(super) type History = Vec<Operation<String, String>>;
+
+/// What all clients of a run share.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) history: Arc<Mutex<History>>,
+    pub(super) events: Events,
+    /// Coordinators that are there for good.
+    pub(super) coordinators: u64,
+    pub(super) seed: u64,
+    /// Reads promise to be confirmed, and are not: a planted bug.
+    pub(super) stale_reads: bool,
+    /// Clients may end.
+    pub(super) stop: Arc<AtomicBool>,
+    /// By coordinator and client, writes acknowledged since the faults ended.
+    pub(super) served: Arc<Mutex<BTreeMap<(u64, u64), u64>>>,
+    /// When the faults ended, in milliseconds; 0 before.
+    pub(super) healed_ms: Arc<AtomicU64>,
+}
+
+pub(super) type ClusterClient = ClusterServiceClient<Channel>;
+
+/// A client of one coordinator. It connects with its first call.
+pub(super) fn connect(coordinator: u64) -> ClusterClient {
+    let endpoint = Endpoint::from_shared(format!("http://{}:{CLIENTS}", name(coordinator)));
+    let connector = Connector(Arc::new(SimulatedNetwork));
+    let endpoint = endpoint.expect("an address").connect_timeout(PATIENCE / 2);
+    ClusterServiceClient::new(endpoint.connect_with_connector_lazy(connector))
+}
+
+pub(super) fn now_us() -> u64 {
+    let elapsed = turmoil::sim_elapsed().unwrap_or_default();
+    u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// One client.
+pub(super) struct Client {
+    pub(super) number: u64,
+    pub(super) shared: Shared,
+    random: SeededRandom,
+    channels: BTreeMap<u64, ClusterClient>,
+    written: u64,
+}
+
+impl Client {
+    pub(super) fn new(number: u64, shared: Shared) -> Self {
+        let random = SeededRandom::new(shared.seed ^ (number << 56));
+        Self { number, shared, random, channels: BTreeMap::new(), written: 0 }
+    }
+
+    pub(super) async fn run(mut self) -> turmoil::Result {
+        while !self.shared.stop.load(Ordering::Relaxed) {
+            sleep(Duration::from_millis(1 + self.below(PAUSE_MS))).await;
+            let coordinator = 1 + self.below(self.shared.coordinators);
+            let key = format!("t{}", self.below(KEYS));
+            if self.below(2) == 0 {
+                self.write(coordinator, key).await;
+            } else {
+                self.read(coordinator, key).await;
+            }
+        }
+        Ok(())
+    }
+
+    fn below(&self, bound: u64) -> u64 {
+        self.random.next_u64() % bound.max(1)
+    }
+
+    fn client(&mut self, coordinator: u64) -> ClusterClient {
+        self.channels.entry(coordinator).or_insert_with(|| connect(coordinator)).clone()
+    }
+
+    async fn write(&mut self, coordinator: u64, key: String) {
+        self.written += 1;
+        let value = format!("{}-{}", self.number, self.written);
+        let mut client = self.client(coordinator);
+        let request =
+            PutTenantRequest { tenant: key.clone(), display_name: value.clone(), ..Default::default() };
+        let invoked = now_us();
+        let answer = timeout(PATIENCE, client.put_tenant(request)).await;
+        let done = matches!(answer, Ok(Ok(_)));
+        if done && self.shared.healed_ms.load(Ordering::Relaxed) > 0 {
+            *self.shared.served.lock().entry((coordinator, self.number)).or_default() += 1;
+        }
+        self.record(
+            coordinator,
+            Operation { key, action: Action::Write(value), invoked, returned: done.then(now_us) },
+        );
+    }
+
+    async fn read(&mut self, coordinator: u64, key: String) {
+        let mut client = self.client(coordinator);
+        let consistency = if self.shared.stale_reads { Consistency::Stale } else { Consistency::Confirmed };
+        let request = GetTenantRequest { tenant: key.clone(), consistency: consistency.into() };
+        let invoked = now_us();
+        let answer = timeout(PATIENCE, client.get_tenant(request)).await;
+        if let Ok(Ok(answer)) = answer {
+            let value = answer.into_inner().tenant.map(|tenant| tenant.display_name);
+            let returned = Some(now_us());
+            self.record(coordinator, Operation { key, action: Action::Read(value), invoked, returned });
+        }
+    }
+
+    fn record(&self, coordinator: u64, operation: Operation<String, String>) {
+        let Operation { key, action, invoked, returned } = &operation;
+        let what = format!("{key} {action:?} at {} from {invoked} until {returned:?}", name(coordinator));
+        self.shared.events.push(u128::from(now_us() / 1000), format!("c{}", self.number), what);
+        self.shared.history.lock().push(operation);
+    }
+}
