@@ -12,7 +12,8 @@ use crate::raft::record::StateRecord;
 /// What was seen so far.
 #[derive(Default)]
 pub(super) struct Seen {
-    leaders: BTreeMap<u64, u64>,
+    /// By term, who led and when that was first seen, in milliseconds.
+    leaders: BTreeMap<u64, (u64, u64)>,
     /// By epoch, the sum of the state that some replica had then.
     states: BTreeMap<u64, (u64, u32)>,
     /// By replica, the epoch looked at last.
@@ -20,16 +21,21 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// The highest term in which somebody led.
-    pub(super) fn last_term(&self) -> Option<(u64, u64)> {
-        self.leaders.last_key_value().map(|(term, leader)| (*term, *leader))
+    /// The highest term in which somebody led, and who.
+    pub(super) fn last_leader(&self) -> Option<(u64, u64)> {
+        self.leaders.last_key_value().map(|(term, (leader, _))| (*term, *leader))
+    }
+
+    /// Who led last, and since when.
+    pub(super) fn last_leader_since(&self) -> Option<(u64, u64)> {
+        self.leaders.last_key_value().map(|(_, led)| *led)
     }
 
     /// Looks at a replica; says what is wrong with it.
-    pub(super) fn look(&mut self, seat: &Seat) -> Result<(), String> {
+    pub(super) fn look(&mut self, seat: &Seat, now: u64) -> Result<(), String> {
         let Process::Up(Observed { role, term, state }) = seat.process.lock().clone() else { return Ok(()) };
         if role == Role::Leader {
-            let leader = *self.leaders.entry(term).or_insert(seat.id);
+            let (leader, _) = *self.leaders.entry(term).or_insert((seat.id, now));
             if leader != seat.id {
                 return Err(format!("{leader} and {} lead in term {term}", seat.id));
             }

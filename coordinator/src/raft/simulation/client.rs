@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use helixflow_env::net::Connector;
@@ -25,6 +25,9 @@ use super::network::SimulatedNetwork;
 pub(super) const KEYS: u64 = 4;
 /// How long a client waits for an answer.
 const PATIENCE: Duration = Duration::from_millis(700);
+/// One step in so many is a burst of writes at one coordinator: what a leader that is cut off is left with.
+const BURST_ONE_IN: u64 = 14;
+const BURST: usize = 24;
 /// Between two operations, at most.
 const PAUSE_MS: u64 = 40;
 
@@ -34,19 +37,34 @@ pub(super) type History = Vec<Operation<String, String>>;
 /// What all clients of a run share.
 #[derive(Clone)]
 pub(super) struct Shared {
-    pub(super) history: Arc<Mutex<History>>,
-    pub(super) events: Events,
-    /// Coordinators that are there for good.
-    pub(super) coordinators: u64,
     pub(super) seed: u64,
+    pub(super) coordinators: u64,
+    pub(super) events: Events,
     /// Reads promise to be confirmed, and are not: a planted bug.
     pub(super) stale_reads: bool,
+    pub(super) history: Arc<Mutex<History>>,
+    /// By coordinator, when a write was last acknowledged there, in milliseconds.
+    pub(super) served_ms: Arc<Mutex<BTreeMap<u64, u64>>>,
     /// Clients may end.
     pub(super) stop: Arc<AtomicBool>,
-    /// By coordinator and client, writes acknowledged since the faults ended.
-    pub(super) served: Arc<Mutex<BTreeMap<(u64, u64), u64>>>,
-    /// When the faults ended, in milliseconds; 0 before.
-    pub(super) healed_ms: Arc<AtomicU64>,
+}
+
+impl Shared {
+    pub(super) fn new(seed: u64, coordinators: u64, events: Events, stale_reads: bool) -> Self {
+        let (history, served_ms, stop) = Default::default();
+        Self { seed, coordinators, events, stale_reads, history, served_ms, stop }
+    }
+
+    fn served(&self, coordinator: u64) {
+        self.served_ms.lock().insert(coordinator, now_us() / 1000);
+    }
+
+    fn record(&self, client: u64, coordinator: u64, operation: Operation<String, String>) {
+        let Operation { key, action, invoked, returned } = &operation;
+        let what = format!("{key} {action:?} at {} from {invoked} until {returned:?}", name(coordinator));
+        self.events.push(u128::from(now_us() / 1000), format!("c{client}"), what);
+        self.history.lock().push(operation);
+    }
 }
 
 pub(super) type ClusterClient = ClusterServiceClient<Channel>;
@@ -66,8 +84,8 @@ pub(super) fn now_us() -> u64 {
 
 /// One client.
 pub(super) struct Client {
-    pub(super) number: u64,
-    pub(super) shared: Shared,
+    number: u64,
+    shared: Shared,
     random: SeededRandom,
     channels: BTreeMap<u64, ClusterClient>,
     written: u64,
@@ -84,8 +102,11 @@ impl Client {
             sleep(Duration::from_millis(1 + self.below(PAUSE_MS))).await;
             let coordinator = 1 + self.below(self.shared.coordinators);
             let key = format!("t{}", self.below(KEYS));
-            if self.below(2) == 0 {
-                self.write(coordinator, key).await;
+            if self.below(BURST_ONE_IN) == 0 {
+                let burst: Vec<_> = (0..BURST).map(|_| self.write(coordinator, &key)).collect();
+                futures::future::join_all(burst).await;
+            } else if self.below(2) == 0 {
+                self.write(coordinator, &key).await;
             } else {
                 self.read(coordinator, key).await;
             }
@@ -101,22 +122,24 @@ impl Client {
         self.channels.entry(coordinator).or_insert_with(|| connect(coordinator)).clone()
     }
 
-    async fn write(&mut self, coordinator: u64, key: String) {
+    /// A write of a value of its own, which begins when it is first polled.
+    fn write(&mut self, coordinator: u64, key: &str) -> impl Future<Output = ()> + use<> {
         self.written += 1;
         let value = format!("{}-{}", self.number, self.written);
-        let mut client = self.client(coordinator);
-        let request =
-            PutTenantRequest { tenant: key.clone(), display_name: value.clone(), ..Default::default() };
-        let invoked = now_us();
-        let answer = timeout(PATIENCE, client.put_tenant(request)).await;
-        let done = matches!(answer, Ok(Ok(_)));
-        if done && self.shared.healed_ms.load(Ordering::Relaxed) > 0 {
-            *self.shared.served.lock().entry((coordinator, self.number)).or_default() += 1;
+        let (mut client, key) = (self.client(coordinator), key.to_owned());
+        let (number, shared) = (self.number, self.shared.clone());
+        async move {
+            let request =
+                PutTenantRequest { tenant: key.clone(), display_name: value.clone(), ..Default::default() };
+            let invoked = now_us();
+            let answer = timeout(PATIENCE, client.put_tenant(request)).await;
+            let returned = matches!(answer, Ok(Ok(_))).then(now_us);
+            if returned.is_some() {
+                shared.served(coordinator);
+            }
+            let write = Operation { key, action: Action::Write(value), invoked, returned };
+            shared.record(number, coordinator, write);
         }
-        self.record(
-            coordinator,
-            Operation { key, action: Action::Write(value), invoked, returned: done.then(now_us) },
-        );
     }
 
     async fn read(&mut self, coordinator: u64, key: String) {
@@ -124,18 +147,9 @@ impl Client {
         let consistency = if self.shared.stale_reads { Consistency::Stale } else { Consistency::Confirmed };
         let request = GetTenantRequest { tenant: key.clone(), consistency: consistency.into() };
         let invoked = now_us();
-        let answer = timeout(PATIENCE, client.get_tenant(request)).await;
-        if let Ok(Ok(answer)) = answer {
-            let value = answer.into_inner().tenant.map(|tenant| tenant.display_name);
-            let returned = Some(now_us());
-            self.record(coordinator, Operation { key, action: Action::Read(value), invoked, returned });
-        }
-    }
-
-    fn record(&self, coordinator: u64, operation: Operation<String, String>) {
-        let Operation { key, action, invoked, returned } = &operation;
-        let what = format!("{key} {action:?} at {} from {invoked} until {returned:?}", name(coordinator));
-        self.shared.events.push(u128::from(now_us() / 1000), format!("c{}", self.number), what);
-        self.shared.history.lock().push(operation);
+        let Ok(Ok(answer)) = timeout(PATIENCE, client.get_tenant(request)).await else { return };
+        let value = answer.into_inner().tenant.map(|tenant| tenant.display_name);
+        let read = Operation { key, action: Action::Read(value), invoked, returned: Some(now_us()) };
+        self.shared.record(self.number, coordinator, read);
     }
 }

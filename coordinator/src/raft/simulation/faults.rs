@@ -41,6 +41,21 @@ pub(super) enum Fault {
     FailingDisk(u64),
 }
 
+impl Fault {
+    /// The process that is down while it lasts.
+    pub(super) fn takes_down(&self) -> Option<u64> {
+        match self {
+            Self::Kill(id) | Self::PowerCut(id) | Self::BitRot(id) => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// Whether it sets this one apart from the others.
+    pub(super) fn is_at(&self, id: u64) -> bool {
+        matches!(self, Self::Isolate(at) | Self::Muted(at) | Self::Deaf(at) if *at == id)
+    }
+}
+
 /// A fault and its time.
 #[derive(Clone, Debug)]
 pub(super) struct Planned {
@@ -51,7 +66,7 @@ pub(super) struct Planned {
 
 /// The faults of one run with so many coordinators, until the safety phase ends.
 pub(super) fn plan(seed: u64, coordinators: u64, end_ms: u64) -> Vec<Planned> {
-    let mut draw = Draw { random: SeededRandom::new(seed ^ 0x_fa17), coordinators, rotten: None };
+    let mut draw = Draw { random: SeededRandom::new(seed ^ 0xfa17), coordinators, rotten: None };
     let mut planned = Vec::new();
     let mut at = FIRST_MS;
     loop {
