@@ -12,7 +12,7 @@ use helixflow_env::net::Connector;
 use helixflow_env::{Randomness, SeededRandom};
 use helixflow_linearizability::{Action, Operation};
 use helixflow_proto::v1::cluster_service_client::ClusterServiceClient;
-use helixflow_proto::v1::{Consistency, GetTenantRequest, PutTenantRequest};
+use helixflow_proto::v1::{Consistency, GetTenantRequest, OpenSessionRequest, PutTenantRequest, WriteId};
 use parking_lot::Mutex;
 use tokio::time::{sleep, timeout};
 use tonic::transport::{Channel, Endpoint};
@@ -28,6 +28,8 @@ const PATIENCE: Duration = Duration::from_millis(700);
 /// One step in so many is a burst of writes at one coordinator: what a leader that is cut off is left with.
 const BURST_ONE_IN: u64 = 14;
 const BURST: usize = 24;
+/// How often a numbered write is sent before its outcome counts as unknown.
+const ATTEMPTS: u64 = 4;
 /// Between two operations, at most.
 const PAUSE_MS: u64 = 40;
 
@@ -89,12 +91,13 @@ pub(super) struct Client {
     random: SeededRandom,
     channels: BTreeMap<u64, ClusterClient>,
     written: u64,
+    session: Option<u64>,
 }
 
 impl Client {
     pub(super) fn new(number: u64, shared: Shared) -> Self {
         let random = SeededRandom::new(shared.seed ^ (number << 56));
-        Self { number, shared, random, channels: BTreeMap::new(), written: 0 }
+        Self { number, shared, random, channels: BTreeMap::new(), written: 0, session: None }
     }
 
     pub(super) async fn run(mut self) -> turmoil::Result {
@@ -106,7 +109,7 @@ impl Client {
                 let burst: Vec<_> = (0..BURST).map(|_| self.write(coordinator, &key)).collect();
                 futures::future::join_all(burst).await;
             } else if self.below(2) == 0 {
-                self.write(coordinator, &key).await;
+                self.write_once(coordinator, key).await;
             } else {
                 self.read(coordinator, key).await;
             }
@@ -140,6 +143,46 @@ impl Client {
             let write = Operation { key, action: Action::Write(value), invoked, returned };
             shared.record(number, coordinator, write);
         }
+    }
+
+    /// A write with a number of its session, sent again to whoever answers until its outcome is known.
+    async fn write_once(&mut self, coordinator: u64, key: String) {
+        let Some(session) = self.session(coordinator).await else { return };
+        self.written += 1;
+        let value = format!("{}-{}", self.number, self.written);
+        let request = PutTenantRequest {
+            tenant: key.clone(),
+            display_name: value.clone(),
+            write: Some(WriteId { session, sequence: self.written }),
+            ..Default::default()
+        };
+        let invoked = now_us();
+        let mut returned = None;
+        let mut coordinator = coordinator;
+        for _ in 0..ATTEMPTS {
+            let answer = timeout(PATIENCE, self.client(coordinator).put_tenant(request.clone())).await;
+            if matches!(answer, Ok(Ok(_))) {
+                returned = Some(now_us());
+                self.shared.served(coordinator);
+                break;
+            }
+            coordinator = 1 + self.below(self.shared.coordinators);
+        }
+        if returned.is_none() {
+            // One write of a session at a time: the next one needs a session in which none is unsettled.
+            self.session = None;
+        }
+        let write = Operation { key, action: Action::Write(value), invoked, returned };
+        self.shared.record(self.number, coordinator, write);
+    }
+
+    async fn session(&mut self, coordinator: u64) -> Option<u64> {
+        if self.session.is_none() {
+            let answer =
+                timeout(PATIENCE, self.client(coordinator).open_session(OpenSessionRequest {})).await;
+            self.session = answer.ok().and_then(Result::ok).map(|opened| opened.into_inner().session);
+        }
+        self.session
     }
 
     async fn read(&mut self, coordinator: u64, key: String) {

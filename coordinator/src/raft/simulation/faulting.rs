@@ -80,7 +80,9 @@ impl World<'_> {
                 self.set_disk(*id, DiskFaults { sync_delay: *sync_delay, ..DiskFaults::default() });
             }
             Fault::FullDisk(id) => self.set_disk(*id, DiskFaults { full: true, ..DiskFaults::default() }),
-            Fault::FailingDisk(id) => self.set_disk(*id, DiskFaults { failing: true, ..DiskFaults::default() }),
+            Fault::FailingDisk(id) => {
+                self.set_disk(*id, DiskFaults { failing: true, ..DiskFaults::default() })
+            }
         }
     }
 

@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use helixflow_env::disk::MemoryDisk;
 use helixflow_env::{Disk, Env, Network, Randomness, SeededRandom, WallClock};
-use helixflow_model::{ClusterId, CoordinatorId, RequestId};
-use helixflow_policy::state::ClusterState;
+use helixflow_model::{ClusterId, CoordinatorId, Region, RequestId};
+use helixflow_policy::state::{ClusterState, Coordinator, FEATURE_LEVEL};
 use helixflow_proto::context::{ContextLayer, Trust};
 use helixflow_proto::hello::{Hello, HelloLayer};
 use helixflow_proto::v1::cluster_service_server::ClusterServiceServer;
 use helixflow_proto::v1::raft_service_server::RaftServiceServer;
 use parking_lot::Mutex;
 use tokio::runtime::Handle as Runtime;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::transport::Server as Port;
@@ -132,6 +133,12 @@ impl Seat {
         let hello = Hello::new(cluster_id());
         let setup = Setup {
             id: CoordinatorId(self.id),
+            about: Coordinator {
+                region: Region::new("eu-1").expect("a valid name"),
+                grpc: format!("{}:{CLIENTS}", self.name()),
+                raft: format!("{}:{PEERS}", self.name()),
+                level: FEATURE_LEVEL,
+            },
             hello: hello.clone(),
             timings: timings(),
             sizes: SIZES,
@@ -161,7 +168,13 @@ impl Seat {
 
 fn service(handle: &Handle) -> cluster::Service {
     let reports = Telemetry::new().watch();
-    cluster::Service::new(cluster_id(), handle.clone(), reports, CancellationToken::new())
+    cluster::Service::new(
+        cluster_id(),
+        handle.clone(),
+        reports,
+        watch::channel(None).1,
+        CancellationToken::new(),
+    )
 }
 
 async fn port(

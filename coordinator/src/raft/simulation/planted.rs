@@ -15,8 +15,10 @@ use openraft::storage::{EntryResponder, RaftStateMachine, Snapshot as RaftSnapsh
 use openraft::{EntryPayload, OptionalSend};
 
 use super::runtime::SimulatedRuntime;
+use crate::raft::codec::{decode, encode};
 use crate::raft::log::{Contents, LogStore, SegmentedLog, StoreError, Write};
 use crate::raft::machine::{Builder, Machine};
+use crate::raft::record::StateRecord;
 use crate::raft::types::{LeaderId, LogId, Member, SnapshotMeta, StoredMembership, TypeConfig};
 use helixflow_model::{CoordinatorId, Epoch};
 
@@ -37,12 +39,16 @@ pub(super) enum Bug {
     EntrySkipped,
     /// Every replica leaves an entry out that was answered as applied.
     WriteLost,
+    /// Writes lose the number that their session gave them: one that is sent again is applied again.
+    NumberForgotten,
+    /// A snapshot holds no sessions.
+    SnapshotWithoutSessions,
     /// A read that promises to be confirmed is not.
     StaleRead,
 }
 
 /// All of them.
-pub(super) const BUGS: [Bug; 8] = [
+pub(super) const BUGS: [Bug; 10] = [
     Bug::SyncLeftOut,
     Bug::VoteNotPersisted,
     Bug::AnswerBeforeSync,
@@ -50,6 +56,8 @@ pub(super) const BUGS: [Bug; 8] = [
     Bug::TruncationForgotten,
     Bug::EntrySkipped,
     Bug::WriteLost,
+    Bug::NumberForgotten,
+    Bug::SnapshotWithoutSessions,
     Bug::StaleRead,
 ];
 
@@ -197,9 +205,22 @@ fn alter(item: Item, bug: Option<Bug>, replica: u64) -> Item {
             }
             return Ok((entry, None));
         }
+        Some(Bug::NumberForgotten) => {
+            if let EntryPayload::Normal(proposal) = &mut entry.payload {
+                proposal.write = None;
+            }
+        }
         _ => {}
     }
     Ok((entry, responder))
+}
+
+/// The same state with no session in it.
+fn without_sessions(data: &Bytes) -> io::Result<Bytes> {
+    let StateRecord(state) = decode(data)?;
+    let mut fields = serde_json::to_value(state)?;
+    fields["sessions"] = serde_json::json!({});
+    Ok(encode(&StateRecord(serde_json::from_value(fields)?))?.into())
 }
 
 impl RaftStateMachine<Types> for PlantedMachine {
@@ -221,6 +242,8 @@ impl RaftStateMachine<Types> for PlantedMachine {
     }
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, data: Bytes) -> io::Result<()> {
+        let forgets = self.bug == Some(Bug::SnapshotWithoutSessions);
+        let data = if forgets { without_sessions(&data)? } else { data };
         RaftStateMachine::<Types>::install_snapshot(&mut self.machine, meta, data).await
     }
 

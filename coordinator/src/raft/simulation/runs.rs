@@ -83,7 +83,12 @@ impl Outcome {
 }
 
 /// Runs seeds in one process. One that dies leaves its seed with what it said last.
-fn child(scenario: Scenario, bug: Option<Bug>, seeds: &[u64], events: Option<&str>) -> BTreeMap<u64, Outcome> {
+fn child(
+    scenario: Scenario,
+    bug: Option<Bug>,
+    seeds: &[u64],
+    events: Option<&str>,
+) -> BTreeMap<u64, Outcome> {
     let bug = bug.map_or("none".to_owned(), |bug| format!("{bug:?}"));
     let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
     let mut command = Command::new(std::env::current_exe().expect("this program"));

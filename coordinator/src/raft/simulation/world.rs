@@ -125,7 +125,21 @@ impl World<'_> {
         let phase = if faults { Phase::Safety } else { Phase::BeforeCut };
         let (seen, under_way, past, restarts, rotten, recovered) = Default::default();
         let random = SeededRandom::new(seed ^ 0xd15c);
-        Self { run, sim, seats, shared, seen, random, phase, recovered, planned, under_way, past, restarts, rotten }
+        Self {
+            run,
+            sim,
+            seats,
+            shared,
+            seen,
+            random,
+            phase,
+            recovered,
+            planned,
+            under_way,
+            past,
+            restarts,
+            rotten,
+        }
     }
 
     pub(super) fn note(&self, what: &str) {
