@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use helixflow_env::WallClock;
 use helixflow_model::{CoordinatorId, FeatureLevel, UnixMillis};
 use helixflow_policy::state::{ClusterState, Coordinator, Proposal};
 use openraft::async_runtime::watch::WatchReceiver;
@@ -15,6 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::Local;
 use super::network::{Peers, Receiver};
 use super::platform::Platform;
 use super::record::{ProposeMessage, ProposeReply, ReadIndexReply, UnreadableEntry};
@@ -26,11 +26,8 @@ type Raft<R> = openraft::Raft<TypeConfig<R>, <R as Platform>::Machine>;
 
 /// What the service and the handle share.
 pub(super) struct Group<R: Platform> {
-    us: Receiver,
+    local: Local,
     raft: Raft<R>,
-    peers: Arc<Peers>,
-    about: Coordinator,
-    clock: Arc<dyn WallClock>,
     state: watch::Receiver<Arc<ClusterState>>,
     heard: Mutex<Heard>,
     halted: watch::Sender<Option<Arc<UnreadableEntry>>>,
@@ -46,24 +43,8 @@ struct Heard {
 }
 
 impl<R: Platform> Group<R> {
-    pub(super) fn new(
-        us: Receiver,
-        raft: Raft<R>,
-        peers: Arc<Peers>,
-        about: Coordinator,
-        clock: Arc<dyn WallClock>,
-        state: watch::Receiver<Arc<ClusterState>>,
-    ) -> Self {
-        Self {
-            us,
-            raft,
-            peers,
-            about,
-            clock,
-            state,
-            heard: Mutex::default(),
-            halted: watch::Sender::new(None),
-        }
+    pub(super) fn new(local: Local, raft: Raft<R>, state: watch::Receiver<Arc<ClusterState>>) -> Self {
+        Self { local, raft, state, heard: Mutex::default(), halted: watch::Sender::new(None) }
     }
 
     /// Keeps the addresses of the members as the membership says, for as long as Raft runs.
@@ -80,7 +61,7 @@ impl<R: Platform> Group<R> {
 
     /// Where this coordinator stands and how it is reached, by its configuration.
     pub(super) fn about(&self) -> &Coordinator {
-        &self.about
+        &self.local.about
     }
 
     /// The state as it is applied here.
@@ -89,7 +70,7 @@ impl<R: Platform> Group<R> {
     }
 
     pub(super) fn us(&self) -> Receiver {
-        self.us
+        self.local.us
     }
 
     pub(super) fn raft(&self) -> &Raft<R> {
@@ -97,7 +78,7 @@ impl<R: Platform> Group<R> {
     }
 
     pub(super) fn peers(&self) -> &Arc<Peers> {
-        &self.peers
+        &self.local.peers
     }
 
     /// Ends this coordinator: it was given an entry that it cannot read.
@@ -132,22 +113,29 @@ impl<R: Platform> Group<R> {
         heard.last = Some((term, at));
     }
 
+    fn leads(&self) -> bool {
+        self.raft.metrics().borrow_watched().current_leader == Some(self.local.us.id)
+    }
+
     /// Appends a write with the time of day, where this coordinator leads, and waits until it is applied.
     pub(super) async fn write(&self, message: ProposeMessage) -> Result<ProposeReply, Fatal<TypeConfig<R>>> {
         let ProposeMessage { write, command } = message;
+        if self.leads() && self.local.room.is_low() {
+            return Ok(ProposeReply::DiskLow);
+        }
         if let Some((by, level)) = self.held_back(command.level()) {
             return Ok(ProposeReply::HeldBack { needed: command.level(), by, level });
         }
-        let stamp = UnixMillis(u64::try_from(self.clock.now_unix_ms()).unwrap_or(0));
+        let stamp = UnixMillis(u64::try_from(self.local.clock.now_unix_ms()).unwrap_or(0));
         match self.raft.client_write(Proposal { stamp, write, command }).await {
             Ok(written) => Ok(match written.data {
                 Some(outcome) => ProposeReply::Applied { index: written.log_id.index, outcome },
                 // Only entries without a command are applied without an outcome.
                 None => ProposeReply::Unknown,
             }),
-            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => {
-                Ok(ProposeReply::NotLeader { leader: to.leader_id.filter(|leader| *leader != self.us.id) })
-            }
+            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => Ok(ProposeReply::NotLeader {
+                leader: to.leader_id.filter(|leader| *leader != self.local.us.id),
+            }),
             Err(RaftError::APIError(_)) => Ok(ProposeReply::Unknown),
             Err(RaftError::Fatal(fatal)) => Err(fatal),
         }
@@ -168,7 +156,9 @@ impl<R: Platform> Group<R> {
         match self.raft.get_read_linearizer(ReadPolicy::ReadIndex).await {
             Ok(linearizer) => Ok(ReadIndexReply::At { index: linearizer.read_log_id().log_id().index }),
             Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(to))) => {
-                Ok(ReadIndexReply::NotLeader { leader: to.leader_id.filter(|leader| *leader != self.us.id) })
+                Ok(ReadIndexReply::NotLeader {
+                    leader: to.leader_id.filter(|leader| *leader != self.local.us.id),
+                })
             }
             Err(RaftError::APIError(LinearizableReadError::QuorumNotEnough(_))) => {
                 Ok(ReadIndexReply::NoQuorum)
@@ -186,7 +176,7 @@ impl<R: Platform> Group<R> {
 
     /// The ids of the other members.
     pub(super) fn others(&self) -> Vec<CoordinatorId> {
-        self.members().into_keys().filter(|id| *id != self.us.id).collect()
+        self.members().into_keys().filter(|id| *id != self.local.us.id).collect()
     }
 
     /// Where the group stands, as far as this coordinator can tell.
@@ -195,7 +185,7 @@ impl<R: Platform> Group<R> {
         let metrics = metrics.borrow_watched();
         let now = Instant::now();
         Standing {
-            us: self.us.id,
+            us: self.local.us.id,
             role: role(metrics.state),
             leader: metrics.current_leader,
             term: metrics.current_term,

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use super::codec::{decode, encode};
 use super::record::StateRecord;
+use super::room::Room;
 use super::snapshot::{Snapshot, Snapshots};
 use super::types::{Entry, LeaderId, LogId, Member, SnapshotMeta, StoredMembership, TypeConfig};
 use helixflow_model::CoordinatorId;
@@ -29,11 +30,12 @@ pub(crate) struct Machine {
     state: Arc<ClusterState>,
     publish: watch::Sender<Arc<ClusterState>>,
     snapshots: Snapshots,
+    room: Room,
 }
 
 impl Machine {
     /// An empty state; openraft installs the last snapshot and applies what is committed behind it.
-    pub(crate) fn new(snapshots: Snapshots) -> Self {
+    pub(crate) fn new(snapshots: Snapshots, room: Room) -> Self {
         let (publish, _) = watch::channel(Arc::default());
         Self {
             applied: None,
@@ -41,6 +43,7 @@ impl Machine {
             state: Arc::default(),
             publish,
             snapshots,
+            room,
         }
     }
 
@@ -111,6 +114,14 @@ impl<R: AsyncRuntime> RaftStateMachine<TypeConfig<R>> for Machine {
             responder.send(outcome);
         }
         Ok(())
+    }
+
+    /// None while the disk is low: the log holds everything, and openraft asks again.
+    async fn try_create_snapshot_builder(&mut self, force: bool) -> Option<Builder> {
+        if !force && self.room.is_low() {
+            return None;
+        }
+        Some(RaftStateMachine::<TypeConfig<R>>::get_snapshot_builder(self).await)
     }
 
     async fn get_snapshot_builder(&mut self) -> Builder {

@@ -19,6 +19,7 @@ mod platform;
 mod propose;
 mod read;
 mod record;
+mod room;
 mod runtime;
 mod server;
 mod settings;
@@ -44,6 +45,7 @@ use self::log::{LogStorage, LogStore, Place, SegmentedLog};
 use self::machine::Machine;
 use self::network::{MAX_FRAME_BYTES, Network, Peers, Receiver};
 use self::platform::Platform;
+use self::room::Room;
 use self::server::Server;
 use self::settings::settings;
 use self::snapshot::Snapshots;
@@ -140,15 +142,15 @@ pub(crate) async fn start<R: Platform<Machine = Machine>>(
 async fn start_group<R: Platform<Machine = Machine>>(
     setup: Setup,
 ) -> Result<(Arc<Group<R>>, Handle), StartError> {
-    let Opened { member, store, machine } = Opened::open(setup).await?;
-    let log = member.log::<R>(store)?;
+    let Opened { local, store, machine } = Opened::open(setup).await?;
+    let log = local.log::<R>(store)?;
     let state = machine.watch();
-    member.start(log, machine, state).await
+    local.start(log, machine, state).await
 }
 
 /// Log and snapshot, read from the disk.
 struct Opened {
-    member: Member,
+    local: Local,
     store: SegmentedLog,
     machine: Machine,
 }
@@ -166,11 +168,13 @@ impl Opened {
         }
         let place = place(&env, &data_dir, id, &hello.cluster, sizes);
         let store = SegmentedLog::open(place, disk.clone()).await?;
-        let machine = Machine::new(Snapshots::open(env.disk, data_dir.join("snapshot"), disk.clone())?);
+        let room = Room::new(Arc::clone(&env.disk), data_dir.clone());
+        let snapshots = Snapshots::open(env.disk, data_dir.join("snapshot"), disk.clone())?;
+        let machine = Machine::new(snapshots, room.clone());
         let us = Receiver { id, disk: store.disk() };
         let peers = Arc::new(Peers::new(id, hello, env.network));
         Ok(Self {
-            member: Member { us, about, config: Arc::new(config), peers, clock: env.wall_clock, disk },
+            local: Local { us, about, config: Arc::new(config), peers, clock: env.wall_clock, room, disk },
             store,
             machine,
         })
@@ -188,20 +192,21 @@ fn place(env: &Env, data_dir: &Path, id: CoordinatorId, cluster: &ClusterId, siz
     }
 }
 
-/// A member of the group, before openraft runs.
-struct Member {
+/// What this coordinator brings into the group.
+struct Local {
     us: Receiver,
     about: Coordinator,
     config: Arc<openraft::Config>,
     peers: Arc<Peers>,
     clock: Arc<dyn WallClock>,
+    room: Room,
     disk: Runtime,
 }
 
 /// The log as openraft sees it, and the task that writes it.
 type Log<R> = (LogStorage<R>, JoinHandle<()>);
 
-impl Member {
+impl Local {
     fn log<R: Platform>(&self, store: impl LogStore) -> Result<Log<R>, StartError> {
         LogStorage::start(store, &self.disk).map_err(|error| StartError::Load(Box::new(error)))
     }
@@ -213,13 +218,12 @@ impl Member {
         machine: R::Machine,
         state: watch::Receiver<Arc<ClusterState>>,
     ) -> Result<(Arc<Group<R>>, Handle), StartError> {
-        let Self { us, about, config, peers, clock, .. } = self;
-        let network = Network::new(Arc::clone(&peers));
-        let raft = openraft::Raft::new(us.id, config, network, storage, machine)
+        let network = Network::new(Arc::clone(&self.peers));
+        let raft = openraft::Raft::new(self.us.id, Arc::clone(&self.config), network, storage, machine)
             .await
             .map_err(|fatal| StartError::Refused(fatal.to_string()))?;
-        Runtime::current().spawn(Group::<R>::follow_addresses(raft.clone(), Arc::clone(&peers)));
-        let group = Arc::new(Group::<R>::new(us, raft, peers, about, clock, state.clone()));
+        Runtime::current().spawn(Group::<R>::follow_addresses(raft.clone(), Arc::clone(&self.peers)));
+        let group = Arc::new(Group::<R>::new(self, raft, state.clone()));
         let handle = Handle::new(Arc::clone(&group), state, written);
         Ok((group, handle))
     }

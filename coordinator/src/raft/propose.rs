@@ -67,6 +67,11 @@ pub enum ProposeError {
         /// What it can do.
         level: FeatureLevel,
     },
+    /// The leader's disk is nearly full, so nothing was written.
+    #[error(
+        "the disk of the leading coordinator is nearly full, so nothing was written: make room there, or hand its place to another with `helixflow coordinator transfer-leader`"
+    )]
+    DiskLow,
     /// This coordinator's Raft has ended.
     #[error("this coordinator is stopping: ask another one")]
     Stopped,
@@ -80,6 +85,7 @@ impl From<ProposeError> for Status {
             ProposeError::QueueFull => Reason::QueueFull,
             ProposeError::TooLarge { .. } => Reason::InvalidParameter,
             ProposeError::HeldBack { .. } => Reason::LevelTooLow,
+            ProposeError::DiskLow => Reason::DiskLow,
             ProposeError::Stopped => Reason::Draining,
         };
         status(reason, error.to_string())
@@ -106,10 +112,13 @@ pub(super) async fn propose<R: Platform>(
                 return Err(ProposeError::OutcomeUnknown);
             }
             ProposeReply::Applied { index, outcome } => return Ok(Applied { index, outcome }),
-            ProposeReply::HeldBack { .. } if unknown => return Err(ProposeError::OutcomeUnknown),
+            ProposeReply::HeldBack { .. } | ProposeReply::DiskLow if unknown => {
+                return Err(ProposeError::OutcomeUnknown);
+            }
             ProposeReply::HeldBack { needed, by, level } => {
                 return Err(ProposeError::HeldBack { needed, by, level });
             }
+            ProposeReply::DiskLow => return Err(ProposeError::DiskLow),
             ProposeReply::Unknown if !is_numbered => return Err(ProposeError::OutcomeUnknown),
             ProposeReply::NotLeader { leader } if leader_elsewhere.is_none() && leader.is_some() => leader,
             ProposeReply::NotLeader { .. } | ProposeReply::Unknown => {

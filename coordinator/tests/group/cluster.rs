@@ -42,9 +42,14 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// That many coordinators, not yet bootstrapped.
     pub(crate) async fn start(count: u64) -> Self {
+        Self::start_in(Env::real(), count).await
+    }
+
+    /// The same in another world.
+    pub(crate) async fn start_in(env: Env, count: u64) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (running, ports, regions) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let mut cluster = Self { env: Env::real(), folder, running, ports, regions };
+        let mut cluster = Self { env, folder, running, ports, regions };
         for id in 1..=count {
             cluster.start_one(id).await;
         }

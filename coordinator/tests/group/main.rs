@@ -5,6 +5,7 @@
 mod bootstrap;
 mod cluster;
 mod elections;
+mod full_disk;
 mod members;
 mod new_life;
 mod nodes;

@@ -246,6 +246,8 @@ pub(crate) enum ProposeReply {
         /// What it can do.
         level: FeatureLevel,
     },
+    /// Nothing was appended: the leader's disk is nearly full.
+    DiskLow,
 }
 
 /// Asks the leader how far to apply the log before a read.

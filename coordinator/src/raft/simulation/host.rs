@@ -147,11 +147,11 @@ impl Seat {
             disk: Runtime::current(),
         };
         env.disk.create_dir_all("/data".as_ref())?;
-        let Opened { member, store, machine } = Opened::open(setup).await?;
-        let log = member.log::<SimulatedRuntime>(PlantedStore::new(store, self.bug))?;
+        let Opened { local, store, machine } = Opened::open(setup).await?;
+        let log = local.log::<SimulatedRuntime>(PlantedStore::new(store, self.bug))?;
         let state = machine.watch();
         let machine = PlantedMachine::new(machine, self.bug, self.id);
-        let (group, handle) = member.start::<SimulatedRuntime>(log, machine, state).await?;
+        let (group, handle) = local.start::<SimulatedRuntime>(log, machine, state).await?;
         self.note(&format!("starts, boot {boot}"));
         let peers = Routes::new(RaftServiceServer::new(Server::new(group)));
         let clients = Routes::new(ClusterServiceServer::new(service(&handle)));

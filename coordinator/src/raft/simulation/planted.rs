@@ -237,6 +237,10 @@ impl RaftStateMachine<Types> for PlantedMachine {
         RaftStateMachine::<Types>::apply(&mut self.machine, altered).await
     }
 
+    async fn try_create_snapshot_builder(&mut self, force: bool) -> Option<Builder> {
+        RaftStateMachine::<Types>::try_create_snapshot_builder(&mut self.machine, force).await
+    }
+
     async fn get_snapshot_builder(&mut self) -> Builder {
         RaftStateMachine::<Types>::get_snapshot_builder(&mut self.machine).await
     }

@@ -17,6 +17,7 @@ use tokio::runtime::Handle as Runtime;
 use crate::raft::log::{LogStorage, Place, SEGMENT_BYTES, SegmentedLog};
 use crate::raft::machine::Machine;
 use crate::raft::record::EntryRecord;
+use crate::raft::room::Room;
 use crate::raft::snapshot::Snapshots;
 use crate::raft::types::{DiskId, Entry, LeaderId, LogId, Member, Membership, Payload, TypeConfig};
 
@@ -44,7 +45,9 @@ impl StoreBuilder<Types, LogStorage<TokioRuntime>, Machine, tempfile::TempDir> f
 
 fn machine() -> Machine {
     let disk = Env::simulated(1).disk;
-    Machine::new(Snapshots::open(disk, "/snapshot".into(), Runtime::current()).expect("no snapshot yet"))
+    let room = Room::new(Arc::clone(&disk), "/".into());
+    let snapshots = Snapshots::open(disk, "/snapshot".into(), Runtime::current()).expect("no snapshot yet");
+    Machine::new(snapshots, room)
 }
 
 #[tokio::test(flavor = "multi_thread")]
