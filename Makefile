@@ -30,7 +30,7 @@ ARGS ?=
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help up install release build model tools test verify-engine verify-saturation verify-idle verify-chaos \
-        verify-kills verify-stress verify-restarts chaos bench-engine bench-raft fmt lint docs audit audit-tool clean
+        verify-kills verify-stress verify-restarts verify-simulation simulate chaos bench-engine bench-raft fmt lint docs audit audit-tool clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +74,24 @@ verify-engine: export HELIXFLOW_TEST_MODEL := $(MODEL)
 verify-engine: export HELIXFLOW_TEST_PYTHON := $(PYTHON)
 verify-engine: model tools ## Hold the engine to its references on whole texts, and to itself over every split of layers
 	cargo test --workspace --locked --no-fail-fast $(ENGINE_TESTS:%=--test %) -- --nocapture
+
+# A run of the simulation: any seed, Faults, MutedLeader, DeafLeader or BridgedLeader, and a bug of planted.rs or none.
+SEED      ?= 1
+SCENARIO  ?= Faults
+BUG       ?= none
+SIMULATED := $(CARGO_TARGET_DIR)/simulated
+
+simulate: export HELIXFLOW_SIMULATE := $(SCENARIO) $(BUG) $(SEED)
+simulate: export HELIXFLOW_SIMULATE_EVENTS := $(SIMULATED)
+simulate: ## Run one seed of the simulated coordinators and write down what happens: make simulate SEED=7
+	mkdir -p $(SIMULATED)
+	cargo test --quiet --locked --package helixflow-coordinator --lib simulation_of_its_own_process -- --nocapture
+	@echo "Every event, in order: $(SIMULATED)/$(SEED)-0"
+
+# Unoptimised, so that the assertions of every library hold too.
+verify-simulation: export HELIXFLOW_SEEDS := 5000
+verify-simulation: ## Simulate groups of coordinators under faults from 5,000 seeds; HELIXFLOW_FIRST_SEED for others
+	cargo test --locked --package helixflow-coordinator --lib raft::simulation -- --nocapture --test-threads=1
 
 # The optimised binary, under tests that need no optimisation themselves.
 verify-saturation verify-idle verify-kills verify-stress verify-restarts: export HELIXFLOW_TEST_BINARY := $(RELEASE)

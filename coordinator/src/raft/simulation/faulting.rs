@@ -81,7 +81,7 @@ impl World<'_> {
             }
             Fault::FullDisk(id) => self.set_disk(*id, DiskFaults { full: true, ..DiskFaults::default() }),
             Fault::FailingDisk(id) => {
-                self.set_disk(*id, DiskFaults { failing: true, ..DiskFaults::default() })
+                self.set_disk(*id, DiskFaults { failing: true, ..DiskFaults::default() });
             }
         }
     }

@@ -209,7 +209,6 @@ async fn bootstrap(coordinators: u64) -> turmoil::Result {
         region: "eu-1".to_owned(),
         grpc: format!("{}:{CLIENTS}", name(id)),
         raft: format!("{}:{PEERS}", name(id)),
-        ..Default::default()
     };
     let request = BootstrapRequest { members: (1..=coordinators).map(member).collect() };
     let mut client = connect(1);
