@@ -64,14 +64,26 @@ pub(super) struct Planned {
     pub(super) fault: Fault,
 }
 
+/// When a process of an older build is replaced, and for how long it is down.
+const UPDATE_MS: u64 = 2_200;
+const UPDATE_TAKES_MS: u64 = 150;
+
+/// The coordinator that is of an older build at first, in one run of four.
+pub(super) fn old(seed: u64) -> Option<u64> {
+    seed.is_multiple_of(4).then_some(1 + seed / 4 % 3)
+}
+
 /// The faults of one run with so many coordinators, until the safety phase ends.
 pub(super) fn plan(seed: u64, coordinators: u64, end_ms: u64) -> Vec<Planned> {
     let mut draw = Draw { random: SeededRandom::new(seed ^ 0xfa17), coordinators, rotten: None };
-    let mut planned = Vec::new();
+    let update =
+        |id| Planned { from_ms: UPDATE_MS, until_ms: UPDATE_MS + UPDATE_TAKES_MS, fault: Fault::Kill(id) };
+    let mut planned: Vec<Planned> = old(seed).map(update).into_iter().collect();
     let mut at = FIRST_MS;
     loop {
         at += draw.below(GAP_MS);
         if at + SHORTEST_MS >= end_ms {
+            planned.sort_by_key(|planned| planned.from_ms);
             return planned;
         }
         let until_ms = end_ms.min(at + SHORTEST_MS + draw.below(LONGEST_MS - SHORTEST_MS));

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use helixflow_env::disk::MemoryDisk;
 use helixflow_env::{Disk, Env, Network, Randomness, SeededRandom, WallClock};
-use helixflow_model::{ClusterId, CoordinatorId, Region, RequestId};
+use helixflow_model::{ClusterId, CoordinatorId, FeatureLevel, Region, RequestId};
 use helixflow_policy::state::{ClusterState, Coordinator, FEATURE_LEVEL};
 use helixflow_proto::context::{ContextLayer, Trust};
 use helixflow_proto::hello::{Hello, HelloLayer};
@@ -28,6 +28,7 @@ use super::network::SimulatedNetwork;
 use super::planted::{Bug, PlantedMachine, PlantedStore, UnsyncedDisk};
 use super::runtime::{SimulatedRuntime, set_clock};
 use crate::config::Timings;
+use crate::neighbours::Neighbours;
 use crate::raft::server::Server;
 use crate::raft::{Handle, Opened, Role, Setup, Sizes, Standing};
 use crate::{cluster, telemetry::Telemetry};
@@ -48,6 +49,8 @@ pub(super) struct Seat {
     pub(super) disk: MemoryDisk,
     pub(super) bug: Option<Bug>,
     pub(super) events: Events,
+    /// Its first process is of an older build, which knows no newer commands.
+    pub(super) is_old: bool,
     /// How fast its clock runs, and how wrong its calendar is.
     pub(super) clock_rate: f64,
     pub(super) calendar_ms: i64,
@@ -76,13 +79,13 @@ pub(super) struct Observed {
 }
 
 impl Seat {
-    pub(super) fn new(id: u64, seed: u64, bug: Option<Bug>, events: Events) -> Self {
+    pub(super) fn new(id: u64, seed: u64, is_old: bool, bug: Option<Bug>, events: Events) -> Self {
         let random = SeededRandom::new(seed ^ (id << 48));
         // Far worse than real clocks: a tenth fast or slow, a calendar wrong by minutes.
         let clock_rate = 0.9 + 0.2 * (random.next_u64() % 1000) as f64 / 1000.0;
         let calendar_ms = i64::try_from(random.next_u64() % 400_000).unwrap_or_default() - 200_000;
         let (disk, boots, process) = Default::default();
-        Self { id, disk, bug, events, clock_rate, calendar_ms, seed, boots, process }
+        Self { id, disk, bug, events, is_old, clock_rate, calendar_ms, seed, boots, process }
     }
 
     pub(super) fn name(&self) -> String {
@@ -103,6 +106,17 @@ impl Seat {
 
     fn note(&self, what: &str) {
         self.events.push(turmoil::sim_elapsed().unwrap_or_default().as_millis(), self.name(), what);
+    }
+
+    /// What it says of itself.
+    fn about(&self, level: FeatureLevel) -> Coordinator {
+        let overstated = self.bug == Some(Bug::LevelOverstated);
+        Coordinator {
+            region: Region::new("eu-1").expect("a valid name"),
+            grpc: format!("{}:{CLIENTS}", self.name()),
+            raft: format!("{}:{PEERS}", self.name()),
+            level: if overstated { FEATURE_LEVEL } else { level },
+        }
     }
 
     /// Says again and again how it stands.
@@ -130,15 +144,12 @@ impl Seat {
         set_clock(self.clock_rate);
         let boot = self.boots.fetch_add(1, Ordering::Relaxed);
         let env = self.env(boot);
+        let level = if self.is_old && boot == 0 { FeatureLevel(1) } else { FEATURE_LEVEL };
+        let about = self.about(level);
         let hello = Hello::new(cluster_id());
         let setup = Setup {
             id: CoordinatorId(self.id),
-            about: Coordinator {
-                region: Region::new("eu-1").expect("a valid name"),
-                grpc: format!("{}:{CLIENTS}", self.name()),
-                raft: format!("{}:{PEERS}", self.name()),
-                level: FEATURE_LEVEL,
-            },
+            about: about.clone(),
             hello: hello.clone(),
             timings: timings(),
             sizes: SIZES,
@@ -150,14 +161,22 @@ impl Seat {
         let Opened { local, store, machine } = Opened::open(setup).await?;
         let log = local.log::<SimulatedRuntime>(PlantedStore::new(store, self.bug))?;
         let state = machine.watch();
-        let machine = PlantedMachine::new(machine, self.bug, self.id);
+        let machine = PlantedMachine::new(machine, self.bug, self.id, level);
         let (group, handle) = local.start::<SimulatedRuntime>(log, machine, state).await?;
         self.note(&format!("starts, boot {boot}"));
         let peers = Routes::new(RaftServiceServer::new(Server::new(group)));
         let clients = Routes::new(ClusterServiceServer::new(service(&handle)));
         let (peers, clients) =
             (port(&env, PEERS, Trust::Members, peers), port(&env, CLIENTS, Trust::Clients, clients));
+        let neighbours = Neighbours {
+            raft: handle.clone(),
+            about,
+            timings: timings(),
+            random: Arc::clone(&env.random),
+            advice: watch::channel(None).0,
+        };
         tokio::select! {
+            ended = neighbours.watch() => Err(format!("it is a member no more: {ended:?}").into()),
             never = self.observe(&handle) => match never {},
             reason = handle.ended() => Ok(format!("ends: {reason}")),
             ended = peers => Err(format!("the port of peers ended: {ended:?}").into()),

@@ -20,7 +20,7 @@ use crate::raft::log::{Contents, LogStore, SegmentedLog, StoreError, Write};
 use crate::raft::machine::{Builder, Machine};
 use crate::raft::record::StateRecord;
 use crate::raft::types::{LeaderId, LogId, Member, SnapshotMeta, StoredMembership, TypeConfig};
-use helixflow_model::{CoordinatorId, Epoch};
+use helixflow_model::{CoordinatorId, Epoch, FeatureLevel};
 
 /// One mistake that a coordinator could make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub(super) enum Bug {
     WriteLost,
     /// Writes lose the number that their session gave them: one that is sent again is applied again.
     NumberForgotten,
+    /// A process of an older build says that it knows every command.
+    LevelOverstated,
     /// A snapshot holds no sessions.
     SnapshotWithoutSessions,
     /// A read that promises to be confirmed is not.
@@ -48,7 +50,7 @@ pub(super) enum Bug {
 }
 
 /// All of them.
-pub(super) const BUGS: [Bug; 10] = [
+pub(super) const BUGS: [Bug; 11] = [
     Bug::SyncLeftOut,
     Bug::VoteNotPersisted,
     Bug::AnswerBeforeSync,
@@ -57,6 +59,7 @@ pub(super) const BUGS: [Bug; 10] = [
     Bug::EntrySkipped,
     Bug::WriteLost,
     Bug::NumberForgotten,
+    Bug::LevelOverstated,
     Bug::SnapshotWithoutSessions,
     Bug::StaleRead,
 ];
@@ -179,20 +182,27 @@ pub(super) struct PlantedMachine {
     machine: Machine,
     bug: Option<Bug>,
     replica: u64,
+    /// What this process can apply.
+    level: FeatureLevel,
 }
 
 impl PlantedMachine {
-    pub(super) fn new(machine: Machine, bug: Option<Bug>, replica: u64) -> Self {
-        Self { machine, bug, replica }
+    pub(super) fn new(machine: Machine, bug: Option<Bug>, replica: u64, level: FeatureLevel) -> Self {
+        Self { machine, bug, replica, level }
     }
 }
 
 type Types = TypeConfig<SimulatedRuntime>;
 type Item = io::Result<EntryResponder<Types>>;
 
-/// An entry as the bug would have it.
-fn alter(item: Item, bug: Option<Bug>, replica: u64) -> Item {
+/// An entry as the bug would have it. An older build cannot read a newer command.
+fn alter(item: Item, bug: Option<Bug>, replica: u64, level: FeatureLevel) -> Item {
     let (mut entry, responder) = item?;
+    if let EntryPayload::Normal(proposal) = &entry.payload
+        && proposal.command.level() > level
+    {
+        return Err(io::Error::other(format!("{proposal} is beyond this build")));
+    }
     let hit = entry.log_id.index % LEFT_OUT == 0 && matches!(entry.payload, EntryPayload::Normal(_));
     match bug {
         Some(Bug::EntrySkipped) if hit && replica == FORGETFUL && responder.is_none() => {
@@ -232,8 +242,8 @@ impl RaftStateMachine<Types> for PlantedMachine {
     }
 
     async fn apply<S: Stream<Item = Item> + Unpin + OptionalSend>(&mut self, entries: S) -> io::Result<()> {
-        let (bug, replica) = (self.bug, self.replica);
-        let altered = entries.map(move |item| alter(item, bug, replica));
+        let (bug, replica, level) = (self.bug, self.replica, self.level);
+        let altered = entries.map(move |item| alter(item, bug, replica, level));
         RaftStateMachine::<Types>::apply(&mut self.machine, altered).await
     }
 

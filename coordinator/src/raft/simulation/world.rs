@@ -11,7 +11,7 @@ use turmoil::Sim;
 use super::checks::Seen;
 use super::client::{Client, Shared, connect};
 use super::events::Events;
-use super::faults::{Planned, plan};
+use super::faults::{Planned, old, plan};
 use super::host::{CLIENTS, PEERS, Seat, name};
 use super::phases::{Phase, SAFETY_MS};
 use super::planted::Bug;
@@ -106,12 +106,14 @@ pub(super) struct World<'a> {
 impl World<'_> {
     fn new(run: Run) -> Self {
         let Run { seed, coordinators, bug, scenario } = run;
+        let faults = scenario == Scenario::Faults;
         let events = Events::default();
         let shared = Shared::new(seed, coordinators, events.clone(), bug == Some(Bug::StaleRead));
         let mut sim = simulator(seed);
         let mut seats = BTreeMap::new();
         for id in 1..=coordinators {
-            let seat = Seat::new(id, seed, bug, events.clone());
+            let is_old = faults && old(seed) == Some(id);
+            let seat = Seat::new(id, seed, is_old, bug, events.clone());
             seats.insert(id, seat.clone());
             sim.host(name(id), move || seat.clone().run());
         }
@@ -119,7 +121,6 @@ impl World<'_> {
         for number in 1..=CLIENT_COUNT {
             sim.client(format!("c{number}"), Client::new(number, shared.clone()).run());
         }
-        let faults = scenario == Scenario::Faults;
         let mut planned = if faults { plan(seed, coordinators, SAFETY_MS) } else { Vec::new() };
         planned.reverse();
         let phase = if faults { Phase::Safety } else { Phase::BeforeCut };
