@@ -8,12 +8,13 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use helixflow_env::WallClock;
 use helixflow_model::{
-    Bytes, ClusterId, CoordinatorId, Incarnation, ModelSpec, NodeId, Region, Sequence, SessionId,
+    Bytes, ClusterId, CoordinatorId, FeatureLevel, Incarnation, ModelSpec, NodeId, Region, Sequence,
+    SessionId,
 };
 use helixflow_policy::failover::Advice;
 use helixflow_policy::state::{
-    Capacity, ClusterState, Command, Coordinator, FEATURE_LEVEL, MAX_COORDINATORS, NodeUuid, Outcome,
-    Refusal, SESSION_LIFE, Voting, WriteId,
+    Capacity, ClusterState, Command, Coordinator, MAX_COORDINATORS, NodeUuid, Outcome, Refusal, SESSION_LIFE,
+    Voting, WriteId,
 };
 use helixflow_proto::context::CallContext;
 use helixflow_proto::error::{Reason, invalid, status};
@@ -160,7 +161,9 @@ impl ClusterService for Service {
         self.raft.bootstrap(members.iter().map(|(id, m)| (*id, m.raft.clone())).collect()).await?;
         let cluster = self.cluster.clone();
         self.write(Command::Bootstrap { cluster, incarnation: FIRST_INCARNATION }, context.clone()).await?;
-        for (id, coordinator) in members {
+        for (id, mut coordinator) in members {
+            // Each says itself what it can do: one of an older build cannot apply newer commands.
+            coordinator.level = self.raft.describe(coordinator.raft.clone()).await?.about.level;
             self.write(Command::RegisterCoordinator { id, coordinator }, context.clone()).await?;
         }
         Ok(Response::new(BootstrapResponse {}))
@@ -356,7 +359,7 @@ impl ClusterService for Service {
     }
 }
 
-/// The members of a bootstrap, each id once.
+/// The members of a bootstrap, each id once, and none known to do more than any build does.
 fn first_members(request: BootstrapRequest) -> Result<BTreeMap<CoordinatorId, Coordinator>, Status> {
     if request.members.is_empty() || request.members.len() > MAX_COORDINATORS {
         let found = request.members.len();
@@ -366,7 +369,7 @@ fn first_members(request: BootstrapRequest) -> Result<BTreeMap<CoordinatorId, Co
     for CoordinatorMember { id, region, grpc, raft } in request.members {
         let region = Region::new(region).map_err(|error| invalid("members.region", error.to_string()))?;
         if members
-            .insert(CoordinatorId(id), Coordinator { region, grpc, raft, level: FEATURE_LEVEL })
+            .insert(CoordinatorId(id), Coordinator { region, grpc, raft, level: FeatureLevel(1) })
             .is_some()
             || id == 0
         {

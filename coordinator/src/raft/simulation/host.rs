@@ -178,7 +178,7 @@ impl Seat {
         tokio::select! {
             ended = neighbours.watch() => Err(format!("it is a member no more: {ended:?}").into()),
             never = self.observe(&handle) => match never {},
-            reason = handle.ended() => Ok(format!("ends: {reason}")),
+            reason = handle.ended() => Ok(format!("ends: {reason:?}")),
             ended = peers => Err(format!("the port of peers ended: {ended:?}").into()),
             ended = clients => Err(format!("the port of clients ended: {ended:?}").into()),
         }
