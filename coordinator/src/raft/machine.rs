@@ -15,7 +15,6 @@ use tokio::sync::watch;
 
 use super::codec::{decode, encode};
 use super::record::StateRecord;
-use super::room::Room;
 use super::snapshot::{Snapshot, Snapshots};
 use super::types::{Entry, LeaderId, LogId, Member, SnapshotMeta, StoredMembership, TypeConfig};
 use helixflow_model::CoordinatorId;
@@ -30,12 +29,11 @@ pub(crate) struct Machine {
     state: Arc<ClusterState>,
     publish: watch::Sender<Arc<ClusterState>>,
     snapshots: Snapshots,
-    room: Room,
 }
 
 impl Machine {
     /// An empty state; openraft installs the last snapshot and applies what is committed behind it.
-    pub(crate) fn new(snapshots: Snapshots, room: Room) -> Self {
+    pub(crate) fn new(snapshots: Snapshots) -> Self {
         let (publish, _) = watch::channel(Arc::default());
         Self {
             applied: None,
@@ -43,7 +41,6 @@ impl Machine {
             state: Arc::default(),
             publish,
             snapshots,
-            room,
         }
     }
 
@@ -118,7 +115,7 @@ impl<R: AsyncRuntime> RaftStateMachine<TypeConfig<R>> for Machine {
 
     /// None while the disk is low: the log holds everything, and openraft asks again.
     async fn try_create_snapshot_builder(&mut self, force: bool) -> Option<Builder> {
-        if !force && self.room.is_low() {
+        if !force && self.snapshots.room().is_low() {
             return None;
         }
         Some(RaftStateMachine::<TypeConfig<R>>::get_snapshot_builder(self).await)

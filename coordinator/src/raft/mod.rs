@@ -168,9 +168,9 @@ impl Opened {
         }
         let place = place(&env, &data_dir, id, &hello.cluster, sizes);
         let store = SegmentedLog::open(place, disk.clone()).await?;
-        let room = Room::new(Arc::clone(&env.disk), data_dir.clone());
         let snapshots = Snapshots::open(env.disk, data_dir.join("snapshot"), disk.clone())?;
-        let machine = Machine::new(snapshots, room.clone());
+        let room = snapshots.room().clone();
+        let machine = Machine::new(snapshots);
         let us = Receiver { id, disk: store.disk() };
         let peers = Arc::new(Peers::new(id, hello, env.network));
         Ok(Self {

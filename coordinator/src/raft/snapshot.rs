@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 
 use super::codec::{CodecError, decode, encode};
 use super::record::SnapshotRecord;
+use super::room::Room;
 use super::types::SnapshotMeta;
 
 /// A snapshot in memory: what it covers, and the encoded state.
@@ -49,6 +50,7 @@ pub(crate) struct Snapshots {
     disk: Arc<dyn Disk>,
     path: PathBuf,
     runtime: Handle,
+    room: Room,
     current: Arc<Mutex<Option<Snapshot>>>,
 }
 
@@ -62,7 +64,14 @@ impl Snapshots {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(source) => return Err(SnapshotError::Io { path, source }),
         };
-        Ok(Self { disk, path, runtime, current: Arc::new(Mutex::new(current)) })
+        let folder = path.parent().unwrap_or(&path).to_owned();
+        let room = Room::new(Arc::clone(&disk), folder);
+        Ok(Self { disk, path, runtime, room, current: Arc::new(Mutex::new(current)) })
+    }
+
+    /// The room on its disk.
+    pub(crate) fn room(&self) -> &Room {
+        &self.room
     }
 
     /// The newest snapshot.

@@ -165,7 +165,7 @@ impl Seat {
         let (group, handle) = local.start::<SimulatedRuntime>(log, machine, state).await?;
         self.note(&format!("starts, boot {boot}"));
         let peers = Routes::new(RaftServiceServer::new(Server::new(group)));
-        let clients = Routes::new(ClusterServiceServer::new(service(&handle)));
+        let clients = Routes::new(ClusterServiceServer::new(service(&handle, &env)));
         let (peers, clients) =
             (port(&env, PEERS, Trust::Members, peers), port(&env, CLIENTS, Trust::Clients, clients));
         let neighbours = Neighbours {
@@ -185,13 +185,14 @@ impl Seat {
     }
 }
 
-fn service(handle: &Handle) -> cluster::Service {
+fn service(handle: &Handle, env: &Env) -> cluster::Service {
     let reports = Telemetry::new().watch();
     cluster::Service::new(
         cluster_id(),
         handle.clone(),
         reports,
         watch::channel(None).1,
+        Arc::clone(&env.wall_clock),
         CancellationToken::new(),
     )
 }

@@ -17,7 +17,6 @@ use tokio::runtime::Handle as Runtime;
 use crate::raft::log::{LogStorage, Place, SEGMENT_BYTES, SegmentedLog};
 use crate::raft::machine::Machine;
 use crate::raft::record::EntryRecord;
-use crate::raft::room::Room;
 use crate::raft::snapshot::Snapshots;
 use crate::raft::types::{DiskId, Entry, LeaderId, LogId, Member, Membership, Payload, TypeConfig};
 
@@ -45,9 +44,7 @@ impl StoreBuilder<Types, LogStorage<TokioRuntime>, Machine, tempfile::TempDir> f
 
 fn machine() -> Machine {
     let disk = Env::simulated(1).disk;
-    let room = Room::new(Arc::clone(&disk), "/".into());
-    let snapshots = Snapshots::open(disk, "/snapshot".into(), Runtime::current()).expect("no snapshot yet");
-    Machine::new(snapshots, room)
+    Machine::new(Snapshots::open(disk, "/snapshot".into(), Runtime::current()).expect("no snapshot yet"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
