@@ -218,7 +218,7 @@ impl Local {
         machine: R::Machine,
         state: watch::Receiver<Arc<ClusterState>>,
     ) -> Result<(Arc<Group<R>>, Handle), StartError> {
-        let network = Network::new(Arc::clone(&self.peers));
+        let network = Network::new(Arc::clone(&self.peers), storage.first_kept());
         let raft = openraft::Raft::new(self.us.id, Arc::clone(&self.config), network, storage, machine)
             .await
             .map_err(|fatal| StartError::Refused(fatal.to_string()))?;

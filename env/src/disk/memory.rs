@@ -41,6 +41,7 @@ struct Contents {
     folders: BTreeSet<PathBuf>,
     locked: BTreeSet<PathBuf>,
     faults: DiskFaults,
+    refusals: u64,
 }
 
 type Inode = u64;
@@ -49,6 +50,11 @@ impl MemoryDisk {
     /// Sets the faults from now on.
     pub fn set_faults(&self, faults: DiskFaults) {
         self.contents.lock().faults = faults;
+    }
+
+    /// How often it was full or failed to sync when asked.
+    pub fn refusals(&self) -> u64 {
+        self.contents.lock().refusals
     }
 
     /// Cuts the power: what was not synced is lost, kept or torn, as `random` draws it, and every lock is gone. Open
@@ -89,8 +95,12 @@ impl Contents {
         Ok(self.last_inode)
     }
 
-    fn check_room(&self) -> io::Result<()> {
-        if self.faults.full { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    fn check_room(&mut self) -> io::Result<()> {
+        if !self.faults.full {
+            return Ok(());
+        }
+        self.refusals += 1;
+        Err(io::ErrorKind::StorageFull.into())
     }
 
     /// Makes the names in a folder durable, as they are.
@@ -191,7 +201,9 @@ impl Open {
     fn with<T>(&self, act: impl FnOnce(&mut Bytes, DiskFaults) -> io::Result<T>) -> io::Result<T> {
         let mut contents = self.contents.lock();
         let faults = contents.faults;
-        act(contents.files.get_mut(&self.inode).ok_or(io::ErrorKind::NotFound)?, faults)
+        let done = act(contents.files.get_mut(&self.inode).ok_or(io::ErrorKind::NotFound)?, faults);
+        contents.refusals += u64::from(done.is_err());
+        done
     }
 }
 

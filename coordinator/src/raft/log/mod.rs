@@ -22,7 +22,7 @@ use super::record::{LogIdRecord, VoteRecord};
 pub(crate) use contents::Contents;
 pub use segmented::OpenLogError;
 pub(crate) use segmented::{Place, SEGMENT_BYTES, SegmentedLog};
-pub(crate) use storage::LogStorage;
+pub(crate) use storage::{FirstKept, LogStorage};
 
 /// A format that keeps the log on a disk.
 pub(crate) trait LogStore: Send + 'static {
@@ -78,6 +78,9 @@ pub(crate) enum StoreError {
         source: CodecError,
     },
     /// A commit failed before: nothing is written after it.
-    #[error("the Raft log failed before and takes nothing more: start the process again")]
-    Failed,
+    #[error("the Raft log takes nothing more since this: {first}; start the process again")]
+    Failed {
+        /// What went wrong then.
+        first: String,
+    },
 }

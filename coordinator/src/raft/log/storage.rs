@@ -8,6 +8,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::ops::RangeBounds;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use openraft::{AsyncRuntime, OptionalSend};
@@ -24,9 +25,25 @@ use crate::raft::types::{Entry, LogId, TypeConfig, Vote};
 /// Most bytes of entries in one append to a follower; a single larger entry still goes alone.
 const MAX_APPEND_BYTES: usize = 1 << 20;
 
+/// The index of the first entry that the log still has. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FirstKept(Arc<AtomicU64>);
+
+impl FirstKept {
+    /// Whether the entry of this index is gone.
+    pub(crate) fn is_gone(&self, index: u64) -> bool {
+        index < self.0.load(Ordering::Acquire)
+    }
+
+    fn purged(&self, upto: u64) {
+        self.0.fetch_max(upto.saturating_add(1), Ordering::AcqRel);
+    }
+}
+
 /// The log as openraft reads and writes it. Clones share one log.
 pub(crate) struct LogStorage<R> {
     contents: Arc<Mutex<Contents>>,
+    first_kept: FirstKept,
     writer: Writer,
     runtime: PhantomData<fn() -> R>,
 }
@@ -37,15 +54,28 @@ impl<R> LogStorage<R> {
         mut store: impl LogStore,
         runtime: &Handle,
     ) -> Result<(Self, JoinHandle<()>), StoreError> {
-        let contents = Arc::new(Mutex::new(store.load()?));
+        let contents = store.load()?;
+        let first_kept = FirstKept::default();
+        contents.marks.purged.iter().for_each(|purged| first_kept.purged(purged.index));
         let (writer, end) = Writer::start(store, runtime);
-        Ok((Self { contents, writer, runtime: PhantomData }, end))
+        let contents = Arc::new(Mutex::new(contents));
+        Ok((Self { contents, first_kept, writer, runtime: PhantomData }, end))
+    }
+
+    /// Where the log begins, now and after every purge.
+    pub(crate) fn first_kept(&self) -> FirstKept {
+        self.first_kept.clone()
     }
 }
 
 impl<R> Clone for LogStorage<R> {
     fn clone(&self) -> Self {
-        Self { contents: Arc::clone(&self.contents), writer: self.writer.clone(), runtime: PhantomData }
+        Self {
+            contents: Arc::clone(&self.contents),
+            first_kept: self.first_kept.clone(),
+            writer: self.writer.clone(),
+            runtime: PhantomData,
+        }
     }
 }
 
@@ -64,6 +94,10 @@ impl<R: AsyncRuntime> RaftLogReader<TypeConfig<R>> for LogStorage<R> {
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> io::Result<Vec<Entry>> {
         let contents = self.contents.lock();
+        // Never entries with a gap before them: the purge was faster than who asks.
+        if !contents.entries.contains_key(&start) {
+            return Ok(Vec::new());
+        }
         let mut bytes = 0;
         let fits = |(_, (_, size)): &(&u64, &(EntryRecord, usize))| {
             let first = bytes == 0;
@@ -140,6 +174,7 @@ impl<R: AsyncRuntime> RaftLogStorage<TypeConfig<R>> for LogStorage<R> {
 
     async fn purge(&mut self, upto: LogId) -> io::Result<()> {
         self.contents.lock().purge(upto.into());
+        self.first_kept.purged(upto.index);
         // Not awaited: a crash before it only means to purge again.
         self.writer.submit(Write::Purge(upto.into()), Box::new(|_| {})).await
     }

@@ -65,7 +65,7 @@ fn gone() -> io::Error {
 
 async fn run(mut store: impl LogStore, mut jobs: mpsc::Receiver<Job>) {
     let mut committed = None;
-    let mut failed = false;
+    let mut failed = None;
     loop {
         let mut batch = Vec::new();
         let receive = jobs.recv_many(&mut batch, MAX_BATCH);
@@ -105,25 +105,33 @@ async fn commit(
     store: &mut impl LogStore,
     mut writes: Vec<Write>,
     committed: Option<Write>,
-    failed: &mut bool,
+    failed: &mut Option<String>,
 ) -> Result<(), StoreError> {
     writes.extend(committed);
-    if *failed {
-        return Err(StoreError::Failed);
+    if let Some(first) = failed {
+        return Err(StoreError::Failed { first: first.clone() });
     }
     if writes.is_empty() {
         return Ok(());
     }
     let result = store.commit(&writes).await;
     if let Err(error) = &result {
-        *failed = true;
-        tracing::error!(%error, source = ?std::error::Error::source(error), "the Raft log takes nothing more");
+        *failed = Some(in_full(error));
+        tracing::error!(error = in_full(error), "the Raft log takes nothing more");
     }
     result
 }
 
+/// The error with its cause: openraft passes on a text.
+fn in_full(error: &StoreError) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
 fn answer(callbacks: Vec<Callback>, result: Result<(), StoreError>) {
-    let message = result.err().map(|error| error.to_string());
+    let message = result.err().map(|error| in_full(&error));
     for done in callbacks {
         done(message.clone().map_or(Ok(()), |message| Err(io::Error::other(message))));
     }
@@ -155,7 +163,7 @@ mod tests {
         async fn commit(&mut self, batch: &[Write]) -> Result<(), StoreError> {
             let mut recorded = self.0.lock();
             recorded.batches.push(batch.to_vec());
-            if recorded.fail { Err(StoreError::Failed) } else { Ok(()) }
+            if recorded.fail { Err(StoreError::Failed { first: "a test".to_owned() }) } else { Ok(()) }
         }
     }
 

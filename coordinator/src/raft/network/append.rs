@@ -18,6 +18,7 @@ use tonic::{Status, Streaming};
 
 use super::frame::Envelope;
 use super::{Peer, unreachable};
+use crate::raft::log::FirstKept;
 use crate::raft::record::{AppendMessage, AppendReply};
 use crate::raft::types::TypeConfig;
 use helixflow_proto::v1::RaftFrame;
@@ -36,7 +37,12 @@ pub(super) type Opened<'s, R> = Result<Replies<'s, R>, RPCError<TypeConfig<R>>>;
 ///
 /// The first request is awaited before the peer is called: openraft rests there after an error. Without that, a peer
 /// whose process is gone refuses connections as fast as they can be tried.
-pub(super) async fn stream<'s, S, R>(peer: &'s Peer, mut input: S, option: RPCOption) -> Opened<'s, R>
+pub(super) async fn stream<'s, S, R>(
+    peer: &'s Peer,
+    log: FirstKept,
+    mut input: S,
+    option: RPCOption,
+) -> Opened<'s, R>
 where
     S: Stream<Item = AppendEntriesRequest<TypeConfig<R>>> + OptionalSend + Unpin + 'static,
     R: AsyncRuntime,
@@ -47,7 +53,7 @@ where
     let input = futures::stream::once(std::future::ready(first)).chain(input);
     let sent = Arc::new(AtomicU64::new(0));
     let replies =
-        open(peer, input, &option, Arc::clone(&sent)).await.map_err(|status| unreachable(&status))?;
+        open(peer, log, input, &option, Arc::clone(&sent)).await.map_err(|status| unreachable(&status))?;
     let state = Some(Pipeline { replies, envelope: peer.envelope, sent, received: 0 });
     let results = futures::stream::unfold(state, |state| async move {
         let mut pipeline = state?;
@@ -66,12 +72,13 @@ where
 /// One request and its reply.
 pub(super) async fn once<R: AsyncRuntime>(
     peer: &Peer,
+    log: &FirstKept,
     request: AppendEntriesRequest<TypeConfig<R>>,
     option: &RPCOption,
 ) -> Result<AppendReply, Status> {
     let sent = Arc::new(AtomicU64::new(0));
     let input = futures::stream::once(std::future::ready(request));
-    let replies = open(peer, input, option, Arc::clone(&sent)).await?;
+    let replies = open(peer, log.clone(), input, option, Arc::clone(&sent)).await?;
     let mut pipeline = Pipeline { replies, envelope: peer.envelope, sent, received: 0 };
     pipeline.next().await.unwrap_or_else(|| Err(closed()))
 }
@@ -83,6 +90,7 @@ pub(super) fn closed() -> Status {
 
 async fn open<S, R>(
     peer: &Peer,
+    log: FirstKept,
     input: S,
     option: &RPCOption,
     sent: Arc<AtomicU64>,
@@ -94,6 +102,9 @@ where
     let envelope = peer.envelope;
     let frames = input.filter_map(move |request| {
         sent.fetch_add(1, Ordering::Relaxed);
+        if is_outrun(&request, &log) {
+            return std::future::ready(None);
+        }
         let frame = AppendMessage::try_from(request).map_err(Into::into).and_then(|m| envelope.seal(&m));
         // A request that does not encode ends the call: its reply then never comes, and openraft tries anew.
         std::future::ready(frame.inspect_err(|error| tracing::error!(%error, "an append was not sent")).ok())
@@ -102,6 +113,14 @@ where
     let opened = timeout(option.soft_ttl().max(PROGRESS), client.append(frames)).await;
     let late = |_| Status::deadline_exceeded("the coordinator did not open the stream in time");
     Ok(opened.map_err(late)??.into_inner())
+}
+
+/// Whether what should follow is purged already: openraft can go on with a range that it planned before an error, while
+/// the purge went on too. Nothing is sent then; the reply that never comes ends the stream, and openraft, which plans
+/// anew, sends a snapshot.
+fn is_outrun<R: AsyncRuntime>(request: &AppendEntriesRequest<TypeConfig<R>>, log: &FirstKept) -> bool {
+    let next = request.prev_log_id.map_or(0, |previous| previous.index.saturating_add(1));
+    request.entries.is_empty() && log.is_gone(next)
 }
 
 /// Requests on their way and the replies to them.

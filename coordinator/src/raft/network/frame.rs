@@ -48,6 +48,12 @@ pub(crate) enum FrameError {
     /// The record does not decode, or does not encode.
     #[error(transparent)]
     Record(#[from] CodecError),
+    /// Entries do not follow each other, or not what they should follow.
+    #[error("the entry {missing} is missing among those to append: the leader sends them anew")]
+    Gap {
+        /// Its index.
+        missing: u64,
+    },
     /// A membership inside it cannot be.
     #[error("the message holds an entry that cannot be")]
     Entry(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -58,7 +64,7 @@ impl From<FrameError> for Status {
         let reason = match &error {
             FrameError::WrongTarget { .. } | FrameError::WrongDisk { .. } => Reason::Refused,
             FrameError::Record(CodecError::Version { .. }) => Reason::ProtocolMismatch,
-            FrameError::Record(_) | FrameError::Entry(_) => Reason::InvalidParameter,
+            FrameError::Record(_) | FrameError::Gap { .. } | FrameError::Entry(_) => Reason::InvalidParameter,
         };
         status(reason, error.to_string())
     }

@@ -32,6 +32,7 @@ use tonic::{Response, Status};
 use self::frame::Envelope;
 use self::heartbeat::Line;
 use super::codec::Record;
+use super::log::FirstKept;
 use super::record::{AppendReply, TransferMessage, TransferReply, VoteMessage, VoteReply};
 use super::types::{LeaderId, Member, TypeConfig, Vote};
 use helixflow_proto::v1::RaftFrame;
@@ -42,11 +43,13 @@ pub(crate) use peers::{PeerClient, Peers};
 /// Makes clients for openraft; the channels behind them are shared.
 pub(crate) struct Network {
     peers: Arc<Peers>,
+    log: FirstKept,
 }
 
 impl Network {
-    pub(crate) fn new(peers: Arc<Peers>) -> Self {
-        Self { peers }
+    /// Entries come from `log`.
+    pub(crate) fn new(peers: Arc<Peers>, log: FirstKept) -> Self {
+        Self { peers, log }
     }
 }
 
@@ -54,11 +57,12 @@ impl<R: AsyncRuntime> RaftNetworkFactory<TypeConfig<R>> for Network {
     type Network = Client;
 
     async fn new_client(&mut self, target: CoordinatorId, member: &Member) -> Client {
-        Client { peer: self.peers.peer(target, member), heartbeats: None }
+        Client { peer: self.peers.peer(target, member), log: self.log.clone(), heartbeats: None }
     }
 
     async fn new_heartbeat_client(&mut self, target: CoordinatorId, member: &Member) -> Client {
-        Client { peer: self.peers.peer(target, member), heartbeats: Some(Line::default()) }
+        let heartbeats = Some(Line::default());
+        Client { peer: self.peers.peer(target, member), log: self.log.clone(), heartbeats }
     }
 }
 
@@ -73,6 +77,7 @@ pub(crate) struct Peer {
 /// What openraft reaches one other coordinator by.
 pub(crate) struct Client {
     peer: Peer,
+    log: FirstKept,
     /// Where appends are heartbeats, the stream that they share.
     heartbeats: Option<Line>,
 }
@@ -115,8 +120,9 @@ impl<R: AsyncRuntime> RaftNetworkV2<TypeConfig<R>> for Client {
         request: AppendEntriesRequest<TypeConfig<R>>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<TypeConfig<R>>, RPCError<TypeConfig<R>>> {
-        let reply: AppendReply =
-            append::once(&self.peer, request, &option).await.map_err(|status| unreachable(&status))?;
+        let reply: AppendReply = append::once(&self.peer, &self.log, request, &option)
+            .await
+            .map_err(|status| unreachable(&status))?;
         Ok(StreamAppendResult::<TypeConfig<R>>::from(reply).into())
     }
 
@@ -124,10 +130,10 @@ impl<R: AsyncRuntime> RaftNetworkV2<TypeConfig<R>> for Client {
     where
         S: Stream<Item = AppendEntriesRequest<TypeConfig<R>>> + OptionalSend + Unpin + 'static,
     {
-        let Self { peer, heartbeats } = self;
+        let Self { peer, log, heartbeats } = self;
         match heartbeats {
             Some(line) => Box::pin(std::future::ready(Ok(heartbeat::stream(peer, line, input)))),
-            None => Box::pin(append::stream(peer, input, option)),
+            None => Box::pin(append::stream(peer, log.clone(), input, option)),
         }
     }
 

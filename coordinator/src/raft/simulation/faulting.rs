@@ -12,8 +12,6 @@ use super::world::{LATENCY_MS, World};
 
 /// A process that ended by itself is started again after so long.
 const RESTART_MS: u64 = 300;
-/// A process whose disk failed may end so long after.
-const EXCUSED_MS: u64 = 100;
 
 impl World<'_> {
     pub(super) fn begin_faults(&mut self, now: u64) {
@@ -41,7 +39,6 @@ impl World<'_> {
                 self.begin(&fault);
             }
         }
-        self.past.extend(ended);
     }
 
     /// Mends every disk and every link.
@@ -135,8 +132,9 @@ impl World<'_> {
             if let Process::Ended(reason) = process
                 && self.sim.is_host_running(name(id))
             {
-                self.explain(id, &reason, now)?;
+                self.explain(id, &reason)?;
                 self.sim.crash(name(id));
+                *self.seats[&id].process.lock() = Process::Down;
                 self.restarts.entry(id).or_insert(now + RESTART_MS);
             }
         }
@@ -152,13 +150,9 @@ impl World<'_> {
         Ok(())
     }
 
-    /// A process may end by itself only for a fault that it was given.
-    fn explain(&self, id: u64, reason: &str, now: u64) -> Result<(), String> {
-        let ails = |planned: &Planned| {
-            let disk = matches!(planned.fault, Fault::FullDisk(at) | Fault::FailingDisk(at) if at == id);
-            disk && planned.until_ms + EXCUSED_MS >= now
-        };
-        if self.rotten.contains(&id) || self.under_way.iter().chain(&self.past).any(ails) {
+    /// A process may end by itself only when its disk refused something, or has rotted.
+    fn explain(&self, id: u64, reason: &str) -> Result<(), String> {
+        if self.rotten.contains(&id) || self.seats[&id].was_refused() {
             Ok(())
         } else {
             Err(format!("{} ended without a reason: {reason}", name(id)))

@@ -56,6 +56,8 @@ pub(super) struct Seat {
     pub(super) calendar_ms: i64,
     pub(super) seed: u64,
     boots: Arc<AtomicU64>,
+    /// What its disk had refused when its process was started.
+    refusals: Arc<AtomicU64>,
     /// Its process, while it runs.
     pub(super) process: Arc<Mutex<Process>>,
 }
@@ -84,12 +86,17 @@ impl Seat {
         // Far worse than real clocks: a tenth fast or slow, a calendar wrong by minutes.
         let clock_rate = 0.9 + 0.2 * (random.next_u64() % 1000) as f64 / 1000.0;
         let calendar_ms = i64::try_from(random.next_u64() % 400_000).unwrap_or_default() - 200_000;
-        let (disk, boots, process) = Default::default();
-        Self { id, disk, bug, events, is_old, clock_rate, calendar_ms, seed, boots, process }
+        let (disk, boots, refusals, process) = Default::default();
+        Self { id, disk, bug, events, is_old, clock_rate, calendar_ms, seed, boots, refusals, process }
     }
 
     pub(super) fn name(&self) -> String {
         name(self.id)
+    }
+
+    /// Whether its disk refused something since its process was started.
+    pub(super) fn was_refused(&self) -> bool {
+        self.disk.refusals() > self.refusals.load(Ordering::Relaxed)
     }
 
     /// Runs the process, until it ends by itself.
@@ -143,6 +150,7 @@ impl Seat {
     async fn serve(&self) -> Result<String, Box<dyn std::error::Error>> {
         set_clock(self.clock_rate);
         let boot = self.boots.fetch_add(1, Ordering::Relaxed);
+        self.refusals.store(self.disk.refusals(), Ordering::Relaxed);
         let env = self.env(boot);
         let level = if self.is_old && boot == 0 { FeatureLevel(1) } else { FEATURE_LEVEL };
         let about = self.about(level);

@@ -93,10 +93,9 @@ pub(super) struct World<'a> {
     pub(super) random: SeededRandom,
     pub(super) phase: Phase,
     pub(super) recovered: Duration,
-    /// Faults to come, the next one last; those under way; and those that have ended.
+    /// Faults to come, the next one last, and those under way.
     pub(super) planned: Vec<Planned>,
     pub(super) under_way: Vec<Planned>,
-    pub(super) past: Vec<Planned>,
     /// When a process that is down is started again.
     pub(super) restarts: BTreeMap<u64, u64>,
     /// Coordinators whose disk has rotted: they may refuse to start.
@@ -124,23 +123,9 @@ impl World<'_> {
         let mut planned = if faults { plan(seed, coordinators, SAFETY_MS) } else { Vec::new() };
         planned.reverse();
         let phase = if faults { Phase::Safety } else { Phase::BeforeCut };
-        let (seen, under_way, past, restarts, rotten, recovered) = Default::default();
+        let (seen, under_way, restarts, rotten, recovered) = Default::default();
         let random = SeededRandom::new(seed ^ 0xd15c);
-        Self {
-            run,
-            sim,
-            seats,
-            shared,
-            seen,
-            random,
-            phase,
-            recovered,
-            planned,
-            under_way,
-            past,
-            restarts,
-            rotten,
-        }
+        Self { run, sim, seats, shared, seen, random, phase, recovered, planned, under_way, restarts, rotten }
     }
 
     pub(super) fn note(&self, what: &str) {
