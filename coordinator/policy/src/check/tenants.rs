@@ -8,11 +8,11 @@ use super::{Violation, Wrong};
 use crate::state::{ClusterState, KeyDigest, MAX_DISPLAY_NAME_BYTES, Session, Tenant};
 
 pub(super) fn check(state: &ClusterState, found: &mut Vec<Violation>) {
-    for (id, tenant) in &state.tenants {
+    for (id, tenant) in state.tenants.iter() {
         found.extend(broken(state, tenant).map(|wrong| Violation::Tenant(id.clone(), wrong)));
     }
     let mut secrets: BTreeMap<KeyDigest, &KeyId> = BTreeMap::new();
-    for (id, key) in &state.keys {
+    for (id, key) in state.keys.iter() {
         let mut wrong = |wrong| found.push(Violation::Key(id.clone(), wrong));
         if !state.tenants.contains_key(&key.tenant) {
             wrong(Wrong::UnknownTenant { tenant: key.tenant.clone() });
@@ -24,7 +24,7 @@ pub(super) fn check(state: &ClusterState, found: &mut Vec<Violation>) {
     for (region, record) in &state.regions {
         found.extend(future(state, record.since).map(|wrong| Violation::Region(region.clone(), wrong)));
     }
-    for (id, session) in &state.sessions {
+    for (id, session) in state.sessions.iter() {
         let later = (session.used > state.clock).then_some(Wrong::UsedLater);
         let wrong = future(state, Session::opened(*id)).or(later);
         found.extend(wrong.map(|wrong| Violation::Session(*id, wrong)));

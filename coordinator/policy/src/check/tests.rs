@@ -8,7 +8,7 @@ use helixflow_model::{
 use super::{Violation, Wrong, check};
 use crate::state::{
     Capacity, ClusterState, Command, Key, KeyDigest, Move, MoveReason, NodeUuid, Outcome, Part, RegionRecord,
-    Tenant,
+    SharedMap, Tenant,
 };
 
 fn spec() -> ModelSpec {
@@ -164,7 +164,7 @@ fn a_key_of_nobody_or_with_the_secret_of_another_is_found() {
     assert_eq!(found(put), []);
     let nobodys = found(|state| {
         put(state);
-        state.tenants.clear();
+        state.tenants = SharedMap::default();
     });
     assert_eq!(nobodys, [Violation::Key(id("a"), Wrong::UnknownTenant { tenant: owner.clone() })]);
     let twice = found(|state| {
@@ -179,7 +179,7 @@ fn a_tenant_or_region_that_no_entry_made_is_found() {
     let owner = TenantId::new("t").unwrap();
     for (revision, bytes) in [(99, 0), (0, 0), (1, 257)] {
         let tenant = Tenant { display_name: "x".repeat(bytes), revision: Epoch(revision) };
-        let found = found(|state| state.tenants.extend([(owner.clone(), tenant)]));
+        let found = found(|state| state.tenants.insert(owner.clone(), tenant));
         assert!(matches!(found[..], [Violation::Tenant(..)]), "{found:?}");
     }
     let region = Region::new("a").unwrap();

@@ -16,6 +16,7 @@ mod proposal;
 mod records;
 mod regions;
 mod sessions;
+mod shared_map;
 mod tenants;
 mod version_1;
 
@@ -42,6 +43,7 @@ pub use records::{
 };
 pub use regions::{RegionHealth, RegionRecord};
 pub use sessions::{SESSION_LIFE, Session, Settled};
+pub use shared_map::SharedMap;
 pub use tenants::{Key, KeyDigest, Tenant};
 pub use version_1::{CommandVersion1, StateVersion1};
 
@@ -59,8 +61,8 @@ pub struct ClusterState {
     pub(crate) last_replica: u64,
     pub(crate) epoch: Epoch,
     pub(crate) changed: Epoch,
-    pub(crate) tenants: BTreeMap<TenantId, Tenant>,
-    pub(crate) keys: BTreeMap<KeyId, Key>,
+    pub(crate) tenants: SharedMap<TenantId, Tenant>,
+    pub(crate) keys: SharedMap<KeyId, Key>,
     /// Those that somebody judged; every other one is live.
     pub(crate) regions: BTreeMap<Region, RegionRecord>,
     /// The highest id that a coordinator ever had.
@@ -69,7 +71,7 @@ pub struct ClusterState {
     pub(crate) observers: BTreeSet<CoordinatorId>,
     /// Where the leader should stand, the most preferred region first.
     pub(crate) leader_regions: Vec<Region>,
-    pub(crate) sessions: BTreeMap<SessionId, Session>,
+    pub(crate) sessions: SharedMap<SessionId, Session>,
     /// The latest stamp of an entry.
     pub(crate) clock: UnixMillis,
 }
@@ -187,12 +189,12 @@ impl ClusterState {
     }
 
     /// Every tenant.
-    pub fn tenants(&self) -> &BTreeMap<TenantId, Tenant> {
+    pub fn tenants(&self) -> &SharedMap<TenantId, Tenant> {
         &self.tenants
     }
 
     /// Every API key.
-    pub fn keys(&self) -> &BTreeMap<KeyId, Key> {
+    pub fn keys(&self) -> &SharedMap<KeyId, Key> {
         &self.keys
     }
 

@@ -68,7 +68,7 @@ impl ClusterState {
     }
 
     pub(super) fn remove_tenant(&mut self, id: &TenantId) -> Result<Outcome, Refusal> {
-        if self.tenants.remove(id).is_none() {
+        if !self.tenants.remove(id) {
             return Ok(Outcome::Unchanged);
         }
         self.keys.retain(|_, key| key.tenant != *id);
@@ -92,7 +92,7 @@ impl ClusterState {
     }
 
     pub(super) fn remove_key(&mut self, id: &KeyId) -> Result<Outcome, Refusal> {
-        if self.keys.remove(id).is_none() {
+        if !self.keys.remove(id) {
             return Ok(Outcome::Unchanged);
         }
         Ok(Outcome::Applied)
