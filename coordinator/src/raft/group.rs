@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Local;
+use super::handle::WRITE_DEADLINE;
 use super::network::{Peers, Receiver};
 use super::platform::Platform;
 use super::record::{ProposeMessage, ProposeReply, ReadIndexReply, UnreadableEntry};
@@ -123,8 +124,8 @@ impl<R: Platform> Group<R> {
         if self.leads() && self.local.room.is_low() {
             return Ok(ProposeReply::DiskLow);
         }
-        if let Some((by, level)) = self.held_back(command.level()) {
-            return Ok(ProposeReply::HeldBack { needed: command.level(), by, level });
+        if let Some(reply) = self.refusal(command.level()).await? {
+            return Ok(reply);
         }
         let stamp = UnixMillis(u64::try_from(self.local.clock.now_unix_ms()).unwrap_or(0));
         match self.raft.client_write(Proposal { stamp, write, command }).await {
@@ -139,6 +140,25 @@ impl<R: Platform> Group<R> {
             Err(RaftError::APIError(_)) => Ok(ProposeReply::Unknown),
             Err(RaftError::Fatal(fatal)) => Err(fatal),
         }
+    }
+
+    /// Why a command that asks for `needed` is not appended, judged by every registration acknowledged so far: a follower,
+    /// and a leader that has just begun, may not have applied the one that counts.
+    async fn refusal(&self, needed: FeatureLevel) -> Result<Option<ProposeReply>, Fatal<TypeConfig<R>>> {
+        if self.held_back(needed).is_none() {
+            return Ok(None);
+        }
+        let not_here = |leader| Ok(Some(ProposeReply::NotLeader { leader }));
+        let index = match self.read_index().await? {
+            ReadIndexReply::At { index } => index,
+            ReadIndexReply::NotLeader { leader } => return not_here(leader),
+            ReadIndexReply::NoQuorum => return not_here(None),
+        };
+        let applied = self.raft.wait(Some(WRITE_DEADLINE));
+        if applied.applied_index_at_least(Some(index), "a refusal").await.is_err() {
+            return not_here(None);
+        }
+        Ok(self.held_back(needed).map(|(by, level)| ProposeReply::HeldBack { needed, by, level }))
     }
 
     /// The member that cannot do what `needed` asks for, and what it can do. One that is not registered yet counts for

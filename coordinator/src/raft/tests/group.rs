@@ -152,6 +152,10 @@ impl Three {
         self.running.values().all(|r| r.handle.state().borrow().nodes().len() == count)
     }
 
+    fn all_know(&self, id: u64, level: FeatureLevel) -> bool {
+        self.running.values().all(|r| r.handle.state().borrow().level_of(CoordinatorId(id)) == level)
+    }
+
     async fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
         let begun = Instant::now();
         while !holds(self) {
@@ -319,4 +323,19 @@ async fn a_command_that_a_member_could_not_apply_is_refused_before_it_is_appende
     }
     assert_eq!(three.write(1, register(3, FEATURE_LEVEL)).await, epoch + 1, "nothing was appended");
     assert!(propose(2).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_judged_by_every_registration_acknowledged_before() {
+    let three = Three::bootstrapped().await;
+    three.register(FEATURE_LEVEL).await;
+    for round in 0..30 {
+        three.write(1, register(3, FeatureLevel(1))).await;
+        three.until("the lower level everywhere", |three| three.all_know(3, FeatureLevel(1))).await;
+        three.write(1, register(3, FEATURE_LEVEL)).await;
+        // Nobody waits until the others have applied it, and still nobody may say that it is not so.
+        let puts = (1..=3).map(|id| three.propose(id, None, put("acme")));
+        let puts = futures::future::join_all(puts).await;
+        assert!(puts.iter().all(|put| matches!(put, Outcome::Put { .. })), "round {round}: {puts:?}");
+    }
 }
