@@ -1,6 +1,7 @@
 //! The one binary `helixflow`: its daemons, and the commands of those who use and run a cluster.
 //!
-//! Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted, 141 nobody reads the output.
+//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a coordinator that is no member any more, 130 interrupted, 141 nobody
+//! reads the output.
 #![expect(clippy::print_stderr, reason = "a command line speaks on its terminal")]
 
 mod chaos;
@@ -25,9 +26,12 @@ mod up;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use helixflow_coordinator::CoordinatorError;
 
 use terminal::NobodyReads;
 
+/// The exit code of a coordinator without which the cluster goes on: whoever starts processes leaves it alone.
+const NO_MEMBER: u8 = 3;
 /// The exit code of a command that the user interrupted: 128 and the signal's number.
 const INTERRUPTED: u8 = 130;
 /// The exit code of a command whose output nobody reads any more, likewise.
@@ -96,7 +100,9 @@ fn main() -> ExitCode {
         Err(error) if error.is::<NobodyReads>() => ExitCode::from(UNREAD),
         Err(error) => {
             eprintln!("helixflow: {error:#}");
-            ExitCode::FAILURE
+            let is_no_member =
+                error.downcast_ref::<CoordinatorError>().is_some_and(CoordinatorError::is_no_member);
+            if is_no_member { ExitCode::from(NO_MEMBER) } else { ExitCode::FAILURE }
         }
     }
 }

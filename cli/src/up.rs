@@ -111,7 +111,7 @@ async fn live(
         }
     };
     supervisor.record()?;
-    let layout = supervisor.layout().clone();
+    let layout = supervisor.present();
     let welcome = async {
         if !args.no_example
             && let Err(error) = example::show(env, &layout, &model.id).await

@@ -103,6 +103,13 @@ pub enum CoordinatorError {
     },
 }
 
+impl CoordinatorError {
+    /// Whether the cluster goes on without this coordinator: to start it again is in vain.
+    pub const fn is_no_member(&self) -> bool {
+        matches!(self, Self::Removed { .. } | Self::Overtaken { .. })
+    }
+}
+
 impl From<Ended> for CoordinatorError {
     fn from(ended: Ended) -> Self {
         match ended {

@@ -1,5 +1,6 @@
 //! From processes to a cluster that answers: coordinators, bootstrap, nodes, model, replicas.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -7,6 +8,7 @@ use helixflow_client::{Client, ClientOptions};
 use helixflow_env::Env;
 use helixflow_model::ModelSpec;
 use helixflow_proto::v1::{CoordinatorMember, NodeStatus, ReplicaPhase, StatusResponse};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::board::{Board, READY, Step};
@@ -32,18 +34,21 @@ struct Start {
     any: Client,
     /// One client for each coordinator.
     each: Vec<Client>,
+    /// Indexes of the coordinators without which the cluster goes on: nobody waits for them.
+    left: watch::Receiver<BTreeSet<usize>>,
 }
 
 /// A process that a step waits for in vain, by its index, and what it does not do.
 struct Silent(usize, &'static str);
 
-/// Starts every process and waits until every replica answers through every coordinator; tells what the cluster warns of.
+/// Starts every process and waits until every replica answers through every coordinator that is a member; tells what the
+/// cluster warns of.
 pub(crate) async fn run(
     env: &Env,
     model: &ModelSpec,
     supervisor: &mut Supervisor,
 ) -> anyhow::Result<Vec<String>> {
-    let start = Start::new(env, supervisor.layout())?;
+    let start = Start::new(env, supervisor.layout(), supervisor.left())?;
     let coordinators = start.layout.coordinators.len();
     for index in 0..coordinators {
         supervisor.start(index);
@@ -74,14 +79,15 @@ impl From<anyhow::Error> for Stuck {
 }
 
 impl Start {
-    fn new(env: &Env, layout: &Layout) -> anyhow::Result<Self> {
+    fn new(env: &Env, layout: &Layout, left: watch::Receiver<BTreeSet<usize>>) -> anyhow::Result<Self> {
         let names: Vec<String> = layout.seats().into_iter().map(|seat| seat.name).collect();
         let endpoints = layout.endpoints();
         let client =
             |addresses: &[String]| Client::new(env, addresses, ClientOptions { timeout: Some(CALL_TIMEOUT) });
         let each: Result<Vec<Client>, _> =
             endpoints.iter().map(|one| client(std::slice::from_ref(one))).collect();
-        Ok(Self { layout: layout.clone(), board: Board::new(&names), any: client(&endpoints)?, each: each? })
+        let (board, any) = (Board::new(&names), client(&endpoints)?);
+        Ok(Self { layout: layout.clone(), board, any, each: each?, left })
     }
 
     /// Takes a step, and gives it up when a process cannot be kept up.
@@ -103,24 +109,35 @@ impl Start {
 
     async fn all_answer(&self) -> Result<(), Stuck> {
         for (index, client) in self.each.iter().enumerate() {
-            let answers = until(async || client.status().await.is_ok());
+            let answers = until(async || self.has_left(index) || client.status().await.is_ok());
             timeout(QUORUM_PATIENCE, answers)
                 .await
                 .map_err(|_| Stuck::Silent(Silent(index, "does not answer")))?;
-            self.board.say(index, Step::new("answers"));
+            self.say_unless_left(index, "answers");
         }
         Ok(())
+    }
+
+    fn has_left(&self, index: usize) -> bool {
+        self.left.borrow().contains(&index)
+    }
+
+    fn say_unless_left(&self, index: usize, phase: &str) {
+        if !self.has_left(index) {
+            self.board.say(index, Step::new(phase));
+        }
     }
 
     async fn form_quorum(&self) -> Result<(), Stuck> {
         self.bootstrap().await?;
         for (index, client) in self.each.iter().enumerate() {
             let knows_leader = until(async || {
-                client.status().await.is_ok_and(|status| status.leader != 0 && status.applied_index > 0)
+                let is_led = |status: StatusResponse| status.leader != 0 && status.applied_index > 0;
+                self.has_left(index) || client.status().await.is_ok_and(is_led)
             });
             let elected = timeout(QUORUM_PATIENCE, knows_leader).await;
             elected.map_err(|_| Stuck::Silent(Silent(index, "knows no leader")))?;
-            self.board.say(index, Step::new(READY));
+            self.say_unless_left(index, READY);
         }
         Ok(())
     }
@@ -154,7 +171,8 @@ impl Start {
         let (mut seen, mut moved) = (Vec::new(), Instant::now());
         loop {
             let mut views = Vec::new();
-            for client in &self.each {
+            let stay = self.each.iter().enumerate().filter(|(index, _)| !self.has_left(*index));
+            for (_, client) in stay {
                 views.push(client.status().await.ok());
             }
             let steps: Vec<Vec<Step>> = views.iter().flatten().map(|status| self.steps(status)).collect();

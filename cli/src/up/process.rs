@@ -12,6 +12,8 @@ use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::NO_MEMBER;
+
 /// The wait before the first restart; it doubles with each death in a row.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// The longest wait before a restart.
@@ -53,6 +55,11 @@ pub(crate) enum Event {
         /// When it is started again.
         again_in: Duration,
     },
+    /// It ended because the cluster goes on without it, and is not started again.
+    Left {
+        /// Index of the process.
+        index: usize,
+    },
     /// It could not be started at all.
     Failed {
         /// Index of the process.
@@ -70,7 +77,7 @@ fn next_wait(last: Option<Duration>, lived: Duration) -> Duration {
     }
 }
 
-/// Keeps a process running until `stop` turns true.
+/// Keeps a process running until `stop` turns true, or until the cluster goes on without it.
 pub(crate) async fn keep(
     index: usize,
     spec: Spec,
@@ -93,6 +100,10 @@ pub(crate) async fn keep(
             status = child.wait() => status,
             () = told(&mut stop) => return end(child).await,
         };
+        if status.as_ref().is_ok_and(|status| status.code() == Some(i32::from(NO_MEMBER))) {
+            let _ = events.send(Event::Left { index }).await;
+            return;
+        }
         let again_in = next_wait(wait, started.elapsed());
         wait = Some(again_in);
         if let Ok(status) = status {

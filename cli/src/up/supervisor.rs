@@ -1,5 +1,6 @@
 //! All children of `up`: who runs under which process id, told to `cluster.json` whenever it changes.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, anyhow, bail};
@@ -17,6 +18,8 @@ use crate::data_dir::DataDir;
 const EVENT_BACKLOG: usize = 256;
 /// Deaths before the cluster was ever ready after which a start is given up.
 const START_TRIES: u32 = 3;
+/// What is said of a coordinator that was removed, or whose cluster has begun a new life without it.
+const LEFT: &str = "is no member of the cluster any more and is not started again";
 /// Lines of a process's log that an error shows.
 const SHOWN_LINES: usize = 8;
 
@@ -28,6 +31,8 @@ pub(crate) struct Supervisor {
     children: Vec<Child>,
     sender: mpsc::Sender<Event>,
     events: mpsc::Receiver<Event>,
+    /// Indexes of the coordinators without which the cluster goes on.
+    left: watch::Sender<BTreeSet<usize>>,
 }
 
 /// One process and what became of it.
@@ -64,12 +69,27 @@ impl Supervisor {
             children: layout.seats().into_iter().map(child).collect(),
             sender,
             events,
+            left: watch::Sender::default(),
         })
     }
 
     /// Who is who.
     pub(crate) fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// The same without the coordinators that have left.
+    pub(crate) fn present(&self) -> Layout {
+        let mut layout = self.layout.clone();
+        let left = self.left.borrow();
+        let mut index = 0..;
+        layout.coordinators.retain(|_| index.next().is_some_and(|index| !left.contains(&index)));
+        layout
+    }
+
+    /// Indexes of those that have left, always the latest.
+    pub(crate) fn left(&self) -> watch::Receiver<BTreeSet<usize>> {
+        self.left.subscribe()
     }
 
     /// Starts a process and keeps it running.
@@ -97,6 +117,13 @@ impl Supervisor {
                         },
                     );
                 }
+                Event::Left { index } => {
+                    board.say(index, Step::new(LEFT));
+                    if self.present().coordinators.is_empty() {
+                        return self
+                            .given_up(index, "was the last coordinator here, and has left its cluster");
+                    }
+                }
                 Event::Started { .. } => {}
             }
         }
@@ -116,6 +143,10 @@ impl Supervisor {
                     let name = &self.children[index].spec.name;
                     eprintln!("{name} ended with {status}; starting it again in {} ms", again_in.as_millis());
                 }
+                Event::Left { index } => {
+                    eprintln!("{} {LEFT}", self.children[index].spec.name);
+                    self.record()?;
+                }
                 Event::Started { .. } => self.record()?,
                 Event::Failed { index, error } => {
                     bail!("{} cannot be started again: {error:#}", self.children[index].spec.name);
@@ -134,7 +165,9 @@ impl Supervisor {
             grpc: child.seat.grpc.clone(),
             http: Some(child.seat.http.clone()),
         };
-        let processes = self.children.iter().map(record).collect();
+        let left = self.left.borrow();
+        let stay = self.children.iter().enumerate().filter(|(index, _)| !left.contains(index));
+        let processes = stay.map(|(_, child)| record(child)).collect();
         ClusterFile { cluster: self.layout.cluster.to_string(), processes }
             .write(self.env.disk.as_ref(), &self.dir)
     }
@@ -162,6 +195,9 @@ impl Supervisor {
         match &event {
             Event::Started { index, pid } => self.children[*index].pid = *pid,
             Event::Died { index, .. } => self.children[*index].deaths += 1,
+            Event::Left { index } => self.left.send_modify(|left| {
+                left.insert(*index);
+            }),
             Event::Failed { .. } => {}
         }
         event

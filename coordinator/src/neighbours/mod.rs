@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep};
 use self::round_trips::RoundTrips;
 use crate::config::Timings;
 use crate::error::CoordinatorError;
-use crate::raft::{Described, Handle, Standing};
+use crate::raft::{Described, Handle, Role, Standing};
 
 /// How often this coordinator looks at its own place.
 const ROUND: Duration = Duration::from_secs(1);
@@ -48,15 +48,14 @@ impl Neighbours {
     pub(crate) async fn watch(self) -> Result<(), CoordinatorError> {
         let mut round_trips = RoundTrips::default();
         let mut asked: BTreeMap<CoordinatorId, Instant> = BTreeMap::new();
-        let mut lonely_since = None;
+        let mut lonely_since: Option<Instant> = None;
         loop {
             let standing = self.raft.standing();
-            let lonely = match standing.leader {
-                Some(_) => None,
-                None => Some(*lonely_since.get_or_insert_with(Instant::now)),
+            lonely_since = match is_led(&standing, self.timings.election_max) {
+                true => None,
+                false => Some(lonely_since.unwrap_or_else(Instant::now)),
             };
-            lonely_since = lonely;
-            let is_lonely = lonely.is_some_and(|since| since.elapsed() > LONELY);
+            let is_lonely = lonely_since.is_some_and(|since| since.elapsed() > LONELY);
             self.ask(&standing, is_lonely, &mut round_trips, &mut asked).await?;
             self.keep_registered(&standing).await;
             sleep(ROUND).await;
@@ -115,5 +114,43 @@ impl Neighbours {
 
     fn context(&self) -> CallContext {
         CallContext::new(RequestId::drawn(self.random.next_u64()))
+    }
+}
+
+/// Whether this coordinator leads, or has heard its leader within `election_max`. That it knows one is not enough: who
+/// was removed goes on knowing the leader that talks to it no more.
+fn is_led(standing: &Standing, election_max: Duration) -> bool {
+    let was_heard = standing.quorum_age.is_some_and(|age| age <= election_max);
+    standing.role == Role::Leader || (standing.leader.is_some() && was_heard)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leader_that_is_known_and_silent_leads_nobody() {
+        let election_max = Duration::from_millis(300);
+        let standing = |role, leader: Option<u64>, heard: Option<u64>| Standing {
+            us: CoordinatorId(1),
+            role,
+            leader: leader.map(CoordinatorId),
+            term: 1,
+            applied: 1,
+            voters: Default::default(),
+            members: BTreeMap::new(),
+            quorum_age: heard.map(Duration::from_millis),
+        };
+        for (role, leader, heard, expected) in [
+            (Role::Leader, Some(1), Some(9_000), true),
+            (Role::Follower, Some(2), Some(100), true),
+            (Role::Learner, Some(2), Some(100), true),
+            (Role::Follower, Some(2), Some(9_000), false),
+            (Role::Follower, Some(2), None, false),
+            (Role::Candidate, None, Some(100), false),
+        ] {
+            let standing = standing(role, leader, heard);
+            assert_eq!(is_led(&standing, election_max), expected, "{standing:?}");
+        }
     }
 }
