@@ -29,10 +29,19 @@ pub struct BadAddress {
     source: tonic::transport::Error,
 }
 
+/// Whether a channel can be opened to it.
+pub(crate) fn check(address: &str) -> Result<(), BadAddress> {
+    endpoint(address).map(drop)
+}
+
+fn endpoint(address: &str) -> Result<Endpoint, BadAddress> {
+    Endpoint::from_shared(format!("http://{address}"))
+        .map_err(|source| BadAddress { address: address.to_owned(), source })
+}
+
 /// A channel to `host:port`; it connects with the first call, and again after a break.
 pub(crate) fn open(env: &Env, cluster: &ClusterId, address: &str) -> Result<CoordinatorChannel, BadAddress> {
-    let endpoint = Endpoint::from_shared(format!("http://{address}"))
-        .map_err(|source| BadAddress { address: address.to_owned(), source })?
+    let endpoint = endpoint(address)?
         .connect_timeout(CONNECT_LIMIT)
         .http2_keep_alive_interval(KEEP_ALIVE_EVERY)
         .keep_alive_timeout(KEEP_ALIVE_LIMIT)

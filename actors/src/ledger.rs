@@ -1,7 +1,7 @@
 //! What this node has accepted, on its disk: written before it is acted on, read when the node starts again.
 //!
-//! So a node that restarts while no coordinator answers still knows its id and its parts, and never obeys an older
-//! order than the one it obeyed last.
+//! So a node that restarts while no coordinator answers still knows its id and its parts, never obeys an older order than
+//! the one it obeyed last, and finds the coordinators of now although its configuration names those of then.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,8 @@ pub(crate) struct Record {
     pub(crate) node: Option<NodeId>,
     /// The orders that it obeys.
     pub(crate) accepted: Accepted,
+    /// The coordinators that the cluster has told, `host:port` each.
+    pub(crate) coordinators: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -30,6 +32,9 @@ struct File {
     format: u32,
     node: Option<NodeId>,
     accepted: Accepted,
+    /// Missing where the cluster had told none yet.
+    #[serde(default)]
+    coordinators: Vec<String>,
 }
 
 /// A record that cannot be read or written.
@@ -97,17 +102,19 @@ impl Ledger {
                 Err(LedgerError::Format { path: self.path.clone(), found })
             }
             _ => {
-                let File { node, accepted, .. } = serde_json::from_slice(&bytes).map_err(damaged)?;
-                Ok(Record { node, accepted })
+                let File { node, accepted, coordinators, .. } =
+                    serde_json::from_slice(&bytes).map_err(damaged)?;
+                Ok(Record { node, accepted, coordinators })
             }
         }
     }
 
     /// Replaces the record; durable on return. Blocks for about one flush of the disk: orders change seldom.
     pub(crate) fn write(&self, record: &Record) -> Result<(), LedgerError> {
-        let Record { node, accepted } = record.clone();
+        let Record { node, accepted, coordinators } = record.clone();
         let damaged = |source| LedgerError::Damaged { path: self.path.clone(), source };
-        let bytes = serde_json::to_vec_pretty(&File { format: FORMAT, node, accepted }).map_err(damaged)?;
+        let file = File { format: FORMAT, node, accepted, coordinators };
+        let bytes = serde_json::to_vec_pretty(&file).map_err(damaged)?;
         self.disk.write_durably(&self.path, &bytes).map_err(|source| self.refused("write", source))
     }
 
@@ -133,7 +140,7 @@ mod tests {
         assert_eq!(ledger.read().ok(), Some(Record::default()));
         let accepted =
             Accepted { incarnation: Incarnation(1), epoch: Epoch(7), assignments: Default::default() };
-        let record = Record { node: Some(NodeId(3)), accepted };
+        let record = Record { node: Some(NodeId(3)), accepted, coordinators: vec!["c-1:7100".to_owned()] };
         ledger.write(&record).expect("a disk that works");
         assert_eq!(ledger.read().ok(), Some(record));
     }

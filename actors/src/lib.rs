@@ -15,6 +15,7 @@
 
 mod board;
 mod channel;
+mod coordinators;
 mod host;
 mod identity;
 mod ledger;

@@ -5,18 +5,20 @@
 
 use std::time::Duration;
 
-use helixflow_control::{Backoff, Orders};
+use helixflow_control::Backoff;
 use helixflow_env::Env;
 use helixflow_model::NodeId;
 use helixflow_proto::v1;
 use helixflow_proto::v1::cluster_service_client::ClusterServiceClient;
 use ractor::{Actor, ActorProcessingErr, ActorRef, DerivedActorRef};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tonic::Status;
 
-use crate::channel::{CoordinatorChannel, own_call};
+use crate::channel::{self, CoordinatorChannel, own_call};
+use crate::coordinators::Coordinators;
 use crate::identity::NodeIdentity;
-use crate::orders;
+use crate::orders::{self, Part};
 
 /// While a cluster starts, its first leader is a second or two away; later there is a next coordinator to ask.
 const BACKOFF: Backoff = Backoff { first: Duration::from_millis(100), longest: Duration::from_secs(3) };
@@ -30,8 +32,8 @@ const CALL_LIMIT: Duration = Duration::from_secs(5);
 pub(crate) enum News {
     /// The node's id.
     Joined(NodeId),
-    /// What it is to run.
-    Orders(Orders),
+    /// What it is to run, and whom to report to.
+    Part(Part),
 }
 
 /// Joins and watches.
@@ -42,8 +44,8 @@ pub(crate) struct Join;
 
 pub(crate) struct MembershipState {
     pub(crate) identity: NodeIdentity,
-    /// Never empty: the configuration refuses that.
-    pub(crate) coordinators: Vec<(String, CoordinatorChannel)>,
+    /// Whoever is known as each attempt begins.
+    pub(crate) coordinators: watch::Receiver<Coordinators>,
     pub(crate) news: DerivedActorRef<News>,
     pub(crate) env: Env,
     pub(crate) attempts: usize,
@@ -72,9 +74,10 @@ impl Actor for Membership {
         state: &mut MembershipState,
     ) -> Result<(), ActorProcessingErr> {
         let began = Instant::now();
-        let turn = state.attempts % state.coordinators.len().max(1);
-        if let Some((address, channel)) = state.coordinators.get(turn) {
-            let status = match follow(state, channel).await {
+        let asked = state.coordinators.borrow().to_ask(state.attempts).cloned();
+        if let Some(address) = asked {
+            let channel = channel::open(&state.env, &state.identity.cluster, &address)?;
+            let status = match follow(state, &channel).await {
                 Ok(()) => Status::unavailable("the coordinator closed the stream"),
                 Err(status) => status,
             };
@@ -99,7 +102,7 @@ async fn follow(state: &MembershipState, channel: &CoordinatorChannel) -> Result
     let mut parts = in_time(client.watch_node(request)).await?.into_inner();
     while let Some(part) = parts.message().await? {
         match orders::read(part) {
-            Ok(orders) => pass_on(state, News::Orders(orders)),
+            Ok(part) => pass_on(state, News::Part(part)),
             Err(bad) => {
                 tracing::error!(%bad, "orders that make no sense are not obeyed; upgrade the older side");
             }

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::board::{Board, Readings};
 use crate::channel::{self, BadAddress};
+use crate::coordinators::Coordinators;
 use crate::host::Host;
 use crate::identity::NodeIdentity;
 use crate::ledger::{Ledger, LedgerError};
@@ -21,7 +22,7 @@ use crate::supervisor::{Parts, Running, Services, Supervisor, SupervisorMessage,
 pub struct NodePlan<H: Host> {
     /// Who this node is.
     pub identity: NodeIdentity,
-    /// The coordinators, `host:port` each; at least one.
+    /// The coordinators to begin with, `host:port` each, at least one; the cluster tells of the others.
     pub coordinators: Vec<String>,
     /// The folder in which the node keeps what it has accepted.
     pub folder: PathBuf,
@@ -61,16 +62,14 @@ impl<H: Host> NodeActors<H> {
         let NodePlan { identity, coordinators, folder, boards, host, env } = plan;
         let ledger = Ledger::open(Arc::clone(&env.disk), &folder)?;
         let record = ledger.read()?;
-        let open = |address: String| {
-            channel::open(&env, &identity.cluster, &address).map(|channel| (address, channel))
-        };
-        let coordinators = coordinators.into_iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        coordinators.iter().try_for_each(|address| channel::check(address))?;
+        let coordinators = Coordinators::new(coordinators, record.coordinators.clone());
         let roster = watch::Sender::new(Roster::new());
         let reports = watch::Sender::new(None);
         let (roster_view, report_view) = (roster.subscribe(), reports.subscribe());
         let services = Services {
             identity,
-            coordinators,
+            coordinators: watch::Sender::new(coordinators),
             env,
             boards,
             readings: watch::Sender::new(Readings::new()),

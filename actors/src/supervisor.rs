@@ -8,7 +8,7 @@ mod services;
 
 use std::sync::Arc;
 
-use helixflow_control::{Action, Change, Cure, Event, Orders};
+use helixflow_control::{Action, Change, Cure, Event};
 use helixflow_model::{Fence, NodeId};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::time::Instant;
@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::host::{Fault, Host};
 use crate::ledger::{Ledger, Record};
 use crate::membership::News;
+use crate::orders::Part;
 use crate::shard::{Shard, ShardState};
 use crate::telemetry::TelemetryMessage;
 pub(crate) use parts::Parts;
@@ -147,7 +148,7 @@ impl<H: Host> SupervisorState<H> {
         match message {
             SupervisorMessage::News(_) if self.closing => Ok(()),
             SupervisorMessage::News(News::Joined(node)) => self.joined(myself, node).await,
-            SupervisorMessage::News(News::Orders(orders)) => self.obey(myself, orders).await,
+            SupervisorMessage::News(News::Part(part)) => self.obey(myself, part).await,
             SupervisorMessage::Fetched(fence) => self.live(myself, fence, Event::Fetched).await,
             SupervisorMessage::Loaded(fence, replica) => {
                 self.parts.seat_replica(fence, replica);
@@ -166,24 +167,31 @@ impl<H: Host> SupervisorState<H> {
             return Ok(());
         }
         tracing::info!(%node, "joined the cluster");
-        // Another id means another member: nothing that was ordered for the old one counts.
+        // Another id means another member: nothing that was told to the old one counts.
         let stopped: Vec<_> =
             self.record.accepted.assignments.values().map(|held| Change::Stop(held.fence())).collect();
         self.record = Record { node: Some(node), ..Record::default() };
         self.ledger.write(&self.record)?;
+        self.services.report_to(myself, Vec::new()).await?;
         self.services.tell(TelemetryMessage::Joined(node));
         self.carry_out(myself, stopped).await
     }
 
-    async fn obey(&mut self, myself: &Myself<H>, orders: Orders) -> Result<(), ActorProcessingErr> {
-        match self.record.accepted.consider(orders) {
-            Err(stale) => tracing::info!(%stale, "ignored"),
-            Ok((accepted, _)) if accepted == self.record.accepted => {}
-            Ok((accepted, changes)) => {
-                self.record.accepted = accepted;
-                self.ledger.write(&self.record)?;
-                self.carry_out(myself, changes).await?;
+    async fn obey(&mut self, myself: &Myself<H>, part: Part) -> Result<(), ActorProcessingErr> {
+        let Part { orders, coordinators } = part;
+        let (accepted, changes) = match self.record.accepted.consider(orders) {
+            Ok(newer) => newer,
+            Err(stale) => {
+                tracing::info!(%stale, "ignored");
+                return Ok(());
             }
+        };
+        let record = Record { node: self.record.node, accepted, coordinators };
+        if record != self.record {
+            self.record = record;
+            self.ledger.write(&self.record)?;
+            self.services.report_to(myself, self.record.coordinators.clone()).await?;
+            self.carry_out(myself, changes).await?;
         }
         Ok(())
     }

@@ -20,7 +20,7 @@ pub struct NodeConfig {
     pub cluster: ClusterId,
     /// Where it stands.
     pub region: Region,
-    /// The coordinators, `host:port` each: it reports to all of them, and takes orders from any.
+    /// The coordinators to begin with, `host:port` each: the cluster tells of the others, and of those that go.
     pub coordinators: Vec<String>,
     /// The folder of its identity, of what it has accepted, and of its lock. Made when missing.
     pub data_dir: PathBuf,

@@ -1,7 +1,7 @@
 //! The services of a node: boards, telemetry, links and membership. Each is restarted within its budget; one that
 //! spends it ends the node, so that whoever started the process sees it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use tokio::sync::watch;
 
 use super::SupervisorMessage;
 use crate::board::{Board, BoardActor, BoardState, Readings};
-use crate::channel::CoordinatorChannel;
+use crate::channel;
+use crate::coordinators::Coordinators;
 use crate::host::Replica;
 use crate::identity::NodeIdentity;
 use crate::link::{Link, LinkState};
@@ -30,14 +31,14 @@ const SERVICE_RESTARTS: RestartPolicy = RestartPolicy {
 };
 
 /// Which service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Service {
     Telemetry,
     Membership,
     /// By its place in the list of boards.
     Board(usize),
-    /// By its place in the list of coordinators.
-    Link(usize),
+    /// By its coordinator's address.
+    Link(String),
 }
 
 /// A service has spent its restart budget.
@@ -51,7 +52,7 @@ pub(crate) struct GivenUp {
 /// The services, and all that they are made of.
 pub(crate) struct Services<R> {
     pub(crate) identity: NodeIdentity,
-    pub(crate) coordinators: Vec<(String, CoordinatorChannel)>,
+    pub(crate) coordinators: watch::Sender<Coordinators>,
     pub(crate) env: Env,
     pub(crate) boards: Vec<Arc<dyn Board>>,
     pub(crate) readings: watch::Sender<Readings>,
@@ -66,6 +67,8 @@ pub(crate) struct Running {
     children: BTreeMap<ActorId, Service>,
     budgets: BTreeMap<Service, RestartBudget>,
     telemetry: Option<ActorRef<TelemetryMessage>>,
+    /// By their coordinators' addresses.
+    links: BTreeMap<String, ActorCell>,
 }
 
 impl<R: Replica> Services<R> {
@@ -76,7 +79,7 @@ impl<R: Replica> Services<R> {
         node: Option<NodeId>,
     ) -> Result<(), ActorProcessingErr> {
         let boards = (0..self.boards.len()).map(Service::Board);
-        let links = (0..self.coordinators.len()).map(Service::Link);
+        let links = self.coordinators.borrow().to_report_to().into_iter().map(Service::Link);
         let all: Vec<Service> =
             boards.chain([Service::Telemetry]).chain(links).chain([Service::Membership]).collect();
         for service in all {
@@ -92,11 +95,11 @@ impl<R: Replica> Services<R> {
         service: Service,
         node: Option<NodeId>,
     ) -> Result<(), ActorProcessingErr> {
-        let started = match service {
+        let started = match &service {
             Service::Telemetry => self.start_telemetry(myself, node).await?,
             Service::Membership => self.start_membership(myself).await?,
-            Service::Board(index) => self.start_board(myself, index).await?,
-            Service::Link(index) => self.start_link(myself, index).await?,
+            Service::Board(index) => self.start_board(myself, *index).await?,
+            Service::Link(address) => self.start_link(myself, address).await?,
         };
         if let Some(child) = started {
             self.running.children.insert(child.get_id(), service);
@@ -128,7 +131,7 @@ impl<R: Replica> Services<R> {
     ) -> Result<Option<ActorCell>, ActorProcessingErr> {
         let state = MembershipState {
             identity: self.identity.clone(),
-            coordinators: self.coordinators.clone(),
+            coordinators: self.coordinators.subscribe(),
             news: myself.get_derived(),
             env: self.env.clone(),
             attempts: 0,
@@ -149,21 +152,61 @@ impl<R: Replica> Services<R> {
         Ok(Some(actor.get_cell()))
     }
 
+    /// One that runs already, or that was closed while it paused, is not started.
     async fn start_link(
-        &self,
+        &mut self,
         myself: &ActorRef<SupervisorMessage<R>>,
-        index: usize,
+        address: &str,
     ) -> Result<Option<ActorCell>, ActorProcessingErr> {
-        let Some((address, channel)) = self.coordinators.get(index).cloned() else { return Ok(None) };
+        let is_wanted = self.coordinators.borrow().to_report_to().contains(address);
+        if !is_wanted || self.running.links.contains_key(address) {
+            return Ok(None);
+        }
         let state = LinkState {
-            address,
-            channel,
+            address: address.to_owned(),
+            channel: channel::open(&self.env, &self.identity.cluster, address)?,
             reports: self.reports.subscribe(),
             env: self.env.clone(),
             failures: 0,
         };
         let (actor, _) = Link::spawn_linked(None, Link, state, myself.get_cell()).await?;
+        self.running.links.insert(address.to_owned(), actor.get_cell());
         Ok(Some(actor.get_cell()))
+    }
+
+    /// Takes in whom the cluster names: opens the links that are missing, and closes those to others.
+    pub(super) async fn report_to(
+        &mut self,
+        myself: &ActorRef<SupervisorMessage<R>>,
+        told: Vec<String>,
+    ) -> Result<(), ActorProcessingErr> {
+        let known = self.coordinators.borrow().told(told);
+        let wanted = known.to_report_to();
+        self.coordinators.send_if_modified(|now| {
+            let news = *now != known;
+            *now = known;
+            news
+        });
+        self.close_links_except(&wanted);
+        for address in wanted {
+            self.start(myself, Service::Link(address), None).await?;
+        }
+        Ok(())
+    }
+
+    fn close_links_except(&mut self, wanted: &BTreeSet<String>) {
+        let running = &mut self.running;
+        running.links.retain(|address, link| {
+            let keep = wanted.contains(address);
+            if !keep {
+                tracing::info!(coordinator = %address, "is no coordinator of the cluster any more; it gets no reports");
+                // Its end is no failure.
+                running.children.remove(&link.get_id());
+                running.budgets.remove(&Service::Link(address.clone()));
+                link.kill();
+            }
+            keep
+        });
     }
 
     /// Schedules the restart of a service that has ended at `now`, the time since the supervisor began.
@@ -175,7 +218,10 @@ impl<R: Replica> Services<R> {
         now: Duration,
     ) -> Result<(), GivenUp> {
         let Some(service) = self.running.children.remove(&child) else { return Ok(()) };
-        let budget = self.running.budgets.entry(service);
+        if let Service::Link(address) = &service {
+            self.running.links.remove(address);
+        }
+        let budget = self.running.budgets.entry(service.clone());
         match budget.or_insert_with(|| RestartBudget::new(SERVICE_RESTARTS)).decide(now) {
             Restart::After(pause) => {
                 tracing::error!(?service, reason, ?pause, "a service has failed and is restarted");

@@ -17,7 +17,11 @@ use tokio_stream::wrappers::WatchStream;
 use tonic::{Request, Response, Status, Streaming};
 
 pub(crate) const NODE: u64 = 7;
-const ADDRESS: &str = "127.0.0.1:7000";
+/// Where a coordinator stands unless the test places it.
+pub(crate) const ADDRESS: &str = "127.0.0.1:7000";
+
+/// The clock stands still while anybody works: this bound only turns a wait for ever into a failure.
+const FOR_EVER: Duration = Duration::from_secs(24 * 3600);
 
 pub(crate) fn cluster() -> ClusterId {
     ClusterId::new("test").expect("a valid name")
@@ -27,12 +31,28 @@ pub(crate) fn cluster() -> ClusterId {
 pub(crate) struct Coordinator {
     orders: watch::Sender<Option<v1::NodePart>>,
     reports: watch::Sender<Option<NodeReport>>,
+    /// How many streams of reports are open.
+    streams: watch::Sender<usize>,
+}
+
+/// One open stream of reports.
+struct Open(watch::Sender<usize>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.send_modify(|open| *open -= 1);
+    }
 }
 
 impl Coordinator {
     pub(crate) async fn start(env: &Env) -> Self {
-        let this = Self { orders: watch::Sender::new(None), reports: watch::Sender::new(None) };
-        let listener = env.network.bind(ADDRESS.parse().expect("an address")).await.expect("a free port");
+        Self::start_at(env, ADDRESS).await
+    }
+
+    pub(crate) async fn start_at(env: &Env, address: &str) -> Self {
+        let (orders, reports) = (watch::Sender::new(None), watch::Sender::new(None));
+        let this = Self { orders, reports, streams: watch::Sender::new(0) };
+        let listener = env.network.bind(address.parse().expect("an address")).await.expect("a free port");
         let services = tonic::transport::Server::builder()
             .layer(HelloLayer::new(Hello::new(cluster())))
             .add_service(ClusterServiceServer::from_arc(Arc::new(this.clone())))
@@ -41,23 +61,34 @@ impl Coordinator {
         this
     }
 
-    pub(crate) fn address() -> String {
-        ADDRESS.to_owned()
-    }
-
     /// Orders the node to run these generations of these replicas.
     pub(crate) fn order(&self, epoch: u64, parts: &[(u64, u64)]) {
         let assignments = parts.iter().map(|(replica, generation)| assignment(*replica, *generation));
-        let part = v1::NodePart { epoch, incarnation: 1, assignments: assignments.collect() };
+        let assignments = assignments.collect();
+        let part = v1::NodePart { epoch, incarnation: 1, assignments, coordinators: Vec::new() };
         self.orders.send_replace(Some(part));
+    }
+
+    /// Tells the node that these are the coordinators, and that it is to run nothing.
+    pub(crate) fn tell(&self, epoch: u64, coordinators: &[&str]) {
+        let coordinators = coordinators.iter().map(ToString::to_string).collect();
+        let part = v1::NodePart { epoch, incarnation: 1, assignments: Vec::new(), coordinators };
+        self.orders.send_replace(Some(part));
+    }
+
+    /// Waits until so many streams of reports are open here.
+    pub(crate) async fn streams(&self, count: usize) {
+        let mut streams = self.streams.subscribe();
+        let reached = streams.wait_for(|open| *open == count);
+        let reached = tokio::time::timeout(FOR_EVER, reached).await;
+        reached.expect("so many streams").expect("a coordinator that lives");
     }
 
     /// The first report from now on that fits.
     pub(crate) async fn report(&self, fits: impl Fn(&NodeReport) -> bool) -> NodeReport {
         let mut reports = self.reports.subscribe();
         let report = reports.wait_for(|report| report.as_ref().is_some_and(&fits));
-        // The clock stands still while anybody works: this bound only turns a wait for ever into a failure.
-        let report = tokio::time::timeout(Duration::from_secs(24 * 3600), report).await;
+        let report = tokio::time::timeout(FOR_EVER, report).await;
         let report = report.expect("a report that fits").expect("a coordinator that lives");
         report.clone().expect("a report")
     }
@@ -124,9 +155,11 @@ impl ClusterService for Coordinator {
         transfer_leader(v1::TransferLeaderRequest) -> v1::TransferLeaderResponse;
         set_leader_regions(v1::SetLeaderRegionsRequest) -> v1::SetLeaderRegionsResponse;
         add_coordinator(v1::AddCoordinatorRequest) -> Self::AddCoordinatorStream;
+        backup(v1::BackupRequest) -> Self::BackupStream;
     }
 
     type AddCoordinatorStream = Answers<v1::AddCoordinatorProgress>;
+    type BackupStream = Answers<v1::BackupChunk>;
 
     async fn join_node(
         &self,
@@ -156,7 +189,10 @@ impl TelemetryService for Coordinator {
         request: Request<Streaming<v1::NodeReport>>,
     ) -> Result<Response<Self::ReportStream>, Status> {
         let latest = self.reports.clone();
+        self.streams.send_modify(|open| *open += 1);
+        let open = Open(self.streams.clone());
         let acks = request.into_inner().map(move |report| {
+            let _while_it_lasts = &open;
             let report = NodeReport::try_from(report?)?;
             let sequence = report.sequence;
             latest.send_replace(Some(report));

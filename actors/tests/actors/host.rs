@@ -9,7 +9,7 @@ use helixflow_env::Env;
 use helixflow_model::{BoardReport, Bytes, DeviceKind, LoadReport, MilliCelsius, NumericsClass, Region};
 use tokio::sync::{mpsc, watch};
 
-use crate::coordinator::{Coordinator, cluster};
+use crate::coordinator::{ADDRESS, cluster};
 
 /// How the parts behave; the test changes it while they live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,7 +138,7 @@ pub(crate) async fn start(env: &Env, host: &Arc<FakeHost>) -> NodeActors<FakeHos
     };
     let plan = NodePlan {
         identity,
-        coordinators: vec![Coordinator::address()],
+        coordinators: vec![ADDRESS.to_owned()],
         folder: PathBuf::from("/node"),
         boards: vec![Arc::new(FakeBoard)],
         host: Arc::clone(host),

@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod coordinator;
+mod coordinators;
 mod host;
 mod lives;
 mod restart;

@@ -29,12 +29,12 @@ pub(super) fn parts(
 fn differs(sent: &NodePart, now: &NodePart) -> bool {
     let essence = |part: &NodePart| {
         let strip = |a: &Assignment| Assignment { epoch: 0, ..a.clone() };
-        (part.incarnation, part.assignments.iter().map(strip).collect::<Vec<_>>())
+        (part.incarnation, part.assignments.iter().map(strip).collect::<Vec<_>>(), part.coordinators.clone())
     };
     essence(sent) != essence(now)
 }
 
-/// Everything that a node is to run, as a state says.
+/// Everything that a node is to run and where it reports, as a state says.
 fn part(state: &ClusterState, node: NodeId) -> NodePart {
     NodePart {
         epoch: state.epoch().0,
@@ -44,6 +44,7 @@ fn part(state: &ClusterState, node: NodeId) -> NodePart {
             .into_iter()
             .filter_map(|assignment| wire(state, assignment))
             .collect(),
+        coordinators: state.coordinators().values().map(|known| known.grpc.clone()).collect(),
     }
 }
 

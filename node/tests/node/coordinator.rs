@@ -87,9 +87,11 @@ impl ClusterService for Coordinator {
         transfer_leader(v1::TransferLeaderRequest) -> v1::TransferLeaderResponse;
         set_leader_regions(v1::SetLeaderRegionsRequest) -> v1::SetLeaderRegionsResponse;
         add_coordinator(v1::AddCoordinatorRequest) -> Self::AddCoordinatorStream;
+        backup(v1::BackupRequest) -> Self::BackupStream;
     }
 
     type AddCoordinatorStream = Answers<v1::AddCoordinatorProgress>;
+    type BackupStream = Answers<v1::BackupChunk>;
 
     async fn join_node(
         &self,

@@ -150,7 +150,7 @@ fn orders(path: &std::path::Path, file: &[u8], layers: u32) -> v1::NodePart {
         first_layer: 0,
         end_layer: layers,
     };
-    v1::NodePart { epoch: 3, incarnation: 1, assignments: vec![assignment] }
+    v1::NodePart { epoch: 3, incarnation: 1, assignments: vec![assignment], coordinators: Vec::new() }
 }
 
 /// A request for a number of tokens after a prompt, whatever the model would rather do.
