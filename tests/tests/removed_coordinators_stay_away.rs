@@ -1,6 +1,8 @@
 //! A coordinator that was removed from its cluster is left alone by `helixflow up`, now and after a restart.
 
 use anyhow::Result;
+use helixflow_env::Disk;
+use helixflow_env::disk::RealDisk;
 use helixflow_tests::cluster::{LocalCluster, is_alive};
 use helixflow_tests::program::printed;
 
@@ -35,7 +37,7 @@ fn up_leaves_a_removed_coordinator_alone_and_comes_back_with_the_rest() -> Resul
     cluster.kill("coordinator-3")?;
     cluster.wait_for("coordinator-3 to run again", |c| c.output().contains("coordinator-3 ended with"))?;
     let (_, data_dir) = cluster.stop()?;
-    let said = std::fs::read_to_string(data_dir.path().join("up.log"))?;
+    let said = String::from_utf8(RealDisk.read(&data_dir.path().join("up.log"))?)?;
     assert_eq!((said.matches(SAID).count(), said.matches("coordinator-2 ended").count()), (1, 0), "{said}");
 
     let cluster = LocalCluster::start_in(data_dir, &options, &[])?;
