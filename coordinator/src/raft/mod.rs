@@ -35,13 +35,14 @@ use helixflow_model::{ClusterId, CoordinatorId};
 use helixflow_policy::state::{ClusterState, Coordinator};
 use helixflow_proto::hello::Hello;
 use helixflow_proto::v1::raft_service_server::RaftServiceServer;
+use openraft::storage::RaftLogStorage;
 use tokio::runtime::Handle as Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tonic::service::Routes;
 
 use self::group::Group;
-use self::log::{LogStorage, LogStore, Place, SegmentedLog};
+use self::log::{FirstKept, LogStorage, LogStore, Place, SegmentedLog};
 use self::machine::Machine;
 use self::network::{MAX_FRAME_BYTES, Network, Peers, Receiver};
 use self::platform::Platform;
@@ -49,6 +50,7 @@ use self::room::Room;
 use self::server::Server;
 use self::settings::settings;
 use self::snapshot::Snapshots;
+use self::types::TypeConfig;
 use crate::config::Timings;
 
 pub use ask_leader::{CHANGE_DEADLINE, ChangeError};
@@ -203,22 +205,29 @@ struct Local {
     disk: Runtime,
 }
 
-/// The log as openraft sees it, and the task that writes it.
-type Log<R> = (LogStorage<R>, JoinHandle<()>);
+/// The log as openraft sees it.
+struct Log<S> {
+    storage: S,
+    first_kept: FirstKept,
+    /// The task that writes it.
+    written: JoinHandle<()>,
+}
 
 impl Local {
-    fn log<R: Platform>(&self, store: impl LogStore) -> Result<Log<R>, StartError> {
-        LogStorage::start(store, &self.disk).map_err(|error| StartError::Load(Box::new(error)))
+    fn log<R: Platform>(&self, store: impl LogStore) -> Result<Log<LogStorage<R>>, StartError> {
+        let started = LogStorage::start(store, &self.disk);
+        let (storage, written) = started.map_err(|error| StartError::Load(Box::new(error)))?;
+        Ok(Log { first_kept: storage.first_kept(), storage, written })
     }
 
     /// Starts openraft over these parts; `state` is what the machine has applied.
     async fn start<R: Platform>(
         self,
-        (storage, written): Log<R>,
+        Log { storage, first_kept, written }: Log<impl RaftLogStorage<TypeConfig<R>>>,
         machine: R::Machine,
         state: watch::Receiver<Arc<ClusterState>>,
     ) -> Result<(Arc<Group<R>>, Handle), StartError> {
-        let network = Network::new(Arc::clone(&self.peers), storage.first_kept());
+        let network = Network::new(Arc::clone(&self.peers), first_kept);
         let raft = openraft::Raft::new(self.us.id, Arc::clone(&self.config), network, storage, machine)
             .await
             .map_err(|fatal| StartError::Refused(fatal.to_string()))?;

@@ -25,12 +25,12 @@ use tonic::transport::Server as Port;
 
 use super::events::Events;
 use super::network::SimulatedNetwork;
-use super::planted::{Bug, PlantedMachine, PlantedStore, UnsyncedDisk};
+use super::planted::{Bug, PlantedMachine, PlantedStorage, PlantedStore, UnsyncedDisk};
 use super::runtime::{SimulatedRuntime, set_clock};
 use crate::config::Timings;
 use crate::neighbours::Neighbours;
 use crate::raft::server::Server;
-use crate::raft::{Handle, Opened, Role, Setup, Sizes, Standing};
+use crate::raft::{Handle, Log, Opened, Role, Setup, Sizes, Standing};
 use crate::{cluster, telemetry::Telemetry};
 
 /// The port of clients, on every host.
@@ -168,6 +168,8 @@ impl Seat {
         env.disk.create_dir_all("/data".as_ref())?;
         let Opened { local, store, machine } = Opened::open(setup).await?;
         let log = local.log::<SimulatedRuntime>(PlantedStore::new(store, self.bug))?;
+        let Log { storage, first_kept, written } = log;
+        let log = Log { storage: PlantedStorage::new(storage, self.bug), first_kept, written };
         let state = machine.watch();
         let machine = PlantedMachine::new(machine, self.bug, self.id, level);
         let (group, handle) = local.start::<SimulatedRuntime>(log, machine, state).await?;
