@@ -88,10 +88,10 @@ simulate: ## Run one seed of the simulated coordinators and write down what happ
 	cargo test --quiet --locked --package helixflow-coordinator --lib simulation_of_its_own_process -- --nocapture
 	@echo "Every event, in order: $(SIMULATED)/$(SEED)-0"
 
-# Unoptimised, so that the assertions of every library hold too.
+# With the assertions of every library, and optimised a little.
 verify-simulation: export HELIXFLOW_SEEDS := 5000
 verify-simulation: ## Simulate groups of coordinators under faults from 5,000 seeds; HELIXFLOW_FIRST_SEED for others
-	cargo test --locked --package helixflow-coordinator --lib raft::simulation -- --nocapture --test-threads=1
+	cargo test --profile simulation --locked --package helixflow-coordinator --lib raft::simulation -- --nocapture --test-threads=1
 
 # The optimised binary, under tests that need no optimisation themselves.
 verify-saturation verify-idle verify-kills verify-stress verify-restarts: export HELIXFLOW_TEST_BINARY := $(RELEASE)

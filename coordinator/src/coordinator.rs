@@ -1,6 +1,6 @@
 //! One coordinator: its ports, its runtimes, its tasks, from start to end.
 //!
-//! Raft, its network and its port live on a thread of their own; the log's writer blocks on others. Everything else
+//! Raft, its network and its port live on a thread of their own; the log's writer blocks on another. Everything else
 //! (clients, nodes, reports, the reconcile loop) shares the caller's.
 
 use std::future::Future;
@@ -37,7 +37,7 @@ use crate::raft::{Handle, RestingRuntime, Setup, Sizes};
 use crate::telemetry::{MAX_REPORT_BYTES, Telemetry};
 use crate::{cluster, http, raft, reconcile, telemetry};
 
-/// Threads that block on the disk: the log's writer, and a snapshot beside it.
+/// Threads for what may take long on the disk: the log's next segment, and a snapshot beside it.
 const DISK_THREADS: usize = 2;
 /// A silent client is asked for a sign of life this often, and given as long to answer: the streams of a machine that
 /// vanished end then.
@@ -61,8 +61,8 @@ pub struct Coordinator {
     raft: Handle,
     stop: CancellationToken,
     tasks: JoinSet<Result<(), CoordinatorError>>,
-    /// Ends last: the threads of Raft and of the disk, and the claim on the data directory.
-    _held: (Dedicated, Dedicated, Lock),
+    /// Ends last: the threads of Raft, of its log and of the disk, and the claim on the data directory.
+    _held: ([Dedicated; 3], Lock),
 }
 
 impl Coordinator {
@@ -76,6 +76,7 @@ impl Coordinator {
         let lock = claim(&config, &env)?;
         let threads = |name| move |source| CoordinatorError::Threads { name, source };
         let raft_runtime = Dedicated::single("raft").map_err(threads("raft"))?;
+        let log_runtime = Dedicated::single("raft-log").map_err(threads("raft-log"))?;
         let disk_runtime = Dedicated::several("raft-disk", DISK_THREADS).map_err(threads("raft-disk"))?;
         let Ports { grpc, raft: raft_port, http, addresses } =
             Ports::bind(&config, &env, raft_runtime.handle()).await?;
@@ -88,6 +89,7 @@ impl Coordinator {
             sizes: Sizes::default(),
             data_dir: config.data_dir.clone(),
             env: env.clone(),
+            log: log_runtime.handle().clone(),
             disk: disk_runtime.handle().clone(),
         };
         let (raft, routes) = start_raft(setup, raft_runtime.handle()).await?;
@@ -103,7 +105,7 @@ impl Coordinator {
             id = %config.id, cluster = %config.cluster, grpc = %addresses.grpc, raft = %addresses.raft,
             http = %addresses.http, "the coordinator answers"
         );
-        Ok(Self { addresses, raft, stop, tasks, _held: (raft_runtime, disk_runtime, lock) })
+        Ok(Self { addresses, raft, stop, tasks, _held: ([raft_runtime, log_runtime, disk_runtime], lock) })
     }
 
     /// The addresses as others reach them, with the ports that were drawn.

@@ -39,11 +39,14 @@ pub trait Disk: Send + Sync + fmt::Debug {
     fn remove_file(&self, path: &Path) -> io::Result<()>;
 
     /// Opens a file to write it in place, made when missing. After a crash a new one may be missing again, until
-    /// [`Disk::rename_durably`] gave it its name.
+    /// [`Disk::rename_durably`] gave it its name, or [`Disk::sync_names`] kept the one it has.
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
     /// Gives a file another name in the same folder, for good: what bore that name is gone.
     fn rename_durably(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Makes the names in a folder durable, as they are.
+    fn sync_names(&self, folder: &Path) -> io::Result<()>;
 
     /// Bytes that files under this folder may still take.
     fn room(&self, folder: &Path) -> io::Result<u64>;
@@ -117,6 +120,7 @@ mod tests {
         open.write_at(2, b"cd").expect("a write");
         open.write_at(0, b"ab").expect("a write");
         block_on(open.sync()).expect("a sync");
+        disk.sync_names(&root.join("a")).expect("a name that stays");
         disk.rename_durably(&new, &named).expect("a name");
         open.write_at(3, b"D").expect("a write under the new name");
         assert_eq!(open.size().ok(), Some(4));

@@ -6,6 +6,7 @@
 mod layer;
 mod metadata;
 mod span;
+mod trace;
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 pub use layer::{ContextLayer, ContextService, Trust};
 pub use metadata::{BadContext, attach, read};
 pub use span::InSpan;
+pub use trace::place_under;
 
 /// The longest deadline that a call may ask for; longer ones are cut to it.
 pub const MAX_DEADLINE: Duration = Duration::from_secs(60 * 60);

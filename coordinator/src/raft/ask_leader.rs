@@ -9,10 +9,10 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::{Request, Status};
 
 use super::change::{Change, ChangeRefusal, Survey, change};
+use super::forward::was_not_taken;
 use super::group::Group;
 use super::network::PeerClient;
 use super::platform::Platform;
-use super::propose::was_not_taken;
 use super::record::{ChangeMessage, ChangeReply};
 
 /// How long to wait for a leader before asking again: well below an election.
@@ -96,7 +96,7 @@ async fn forward<R: Platform>(
     deadline: Instant,
 ) -> Result<ChangeReply, ChangeError> {
     let not_there = ChangeReply::NotLeader { leader: None };
-    let Some(member) = group.members().remove(&leader) else {
+    let Some(member) = group.member(leader) else {
         return Ok(not_there);
     };
     let message = ChangeMessage { change: step.clone() };

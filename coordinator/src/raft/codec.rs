@@ -3,6 +3,7 @@
 //! Only our own record types go through here, never openraft's: their layout changes between its releases. A successor
 //! of bincode would take its place in this file alone.
 
+use bincode::enc::write::SizeWriter;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -90,9 +91,18 @@ fn layout() -> impl bincode::config::Config {
     bincode::config::standard().with_limit::<MAX_RECORD_BYTES>()
 }
 
+/// How many bytes a value takes in a record.
+pub(crate) fn size(value: &impl Serialize) -> usize {
+    let mut size = SizeWriter::default();
+    // Counting never fails; what were to would be refused as too large.
+    bincode::serde::encode_into_writer(value, &mut size, layout()).map_or(usize::MAX, |()| size.bytes_written)
+}
+
 /// The version byte and the record.
 pub(crate) fn encode<T: Record>(record: &T) -> Result<Vec<u8>, CodecError> {
-    let mut bytes = vec![T::VERSION];
+    // Counted first: to grow a vector bit by bit costs more.
+    let mut bytes = Vec::with_capacity(size(record).saturating_add(1).min(MAX_RECORD_BYTES));
+    bytes.push(T::VERSION);
     bincode::serde::encode_into_std_write(record, &mut bytes, layout())
         .map_err(|source| CodecError::Encode { name: T::NAME, source: Box::new(source) })?;
     Ok(bytes)

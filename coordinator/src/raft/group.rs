@@ -8,22 +8,24 @@ use helixflow_model::{CoordinatorId, FeatureLevel, UnixMillis};
 use helixflow_policy::state::{ClusterState, Coordinator, Proposal};
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{ClientWriteError, Fatal, LinearizableReadError, RaftError};
-use openraft::raft::ReadPolicy;
+use openraft::raft::{ReadPolicy, WriteResponse};
 use openraft::{Instant as _, RaftMetrics, ServerState};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Local;
+use super::forward::Forwarding;
+use super::group_commit::GroupCommit;
 use super::handle::WRITE_DEADLINE;
 use super::network::{Peers, Receiver};
 use super::platform::Platform;
-use super::record::{ProposeMessage, ProposeReply, ReadIndexReply, UnreadableEntry};
+use super::record::{ReadIndexReply, UnreadableEntry, WriteAnswer, WriteRecord};
 use super::standing::{Role, Standing};
 use super::types::{Member, TypeConfig};
 
 /// openraft, instantiated.
-type Raft<R> = openraft::Raft<TypeConfig<R>, <R as Platform>::Machine>;
+pub(super) type Raft<R> = openraft::Raft<TypeConfig<R>, <R as Platform>::Machine>;
 
 /// What the service and the handle share.
 pub(super) struct Group<R: Platform> {
@@ -32,6 +34,8 @@ pub(super) struct Group<R: Platform> {
     state: watch::Receiver<Arc<ClusterState>>,
     heard: Mutex<Heard>,
     halted: watch::Sender<Option<Arc<UnreadableEntry>>>,
+    commit: GroupCommit<R>,
+    forwarding: Forwarding,
 }
 
 /// When a leader was heard last, and how long one was silent.
@@ -45,7 +49,10 @@ struct Heard {
 
 impl<R: Platform> Group<R> {
     pub(super) fn new(local: Local, raft: Raft<R>, state: watch::Receiver<Arc<ClusterState>>) -> Self {
-        Self { local, raft, state, heard: Mutex::default(), halted: watch::Sender::new(None) }
+        let commit = GroupCommit::over(raft.clone());
+        let forwarding = Forwarding::by(Arc::clone(&local.peers));
+        let (heard, halted) = (Mutex::default(), watch::Sender::new(None));
+        Self { local, raft, state, heard, halted, commit, forwarding }
     }
 
     /// Keeps the addresses of the members as the membership says, for as long as Raft runs.
@@ -119,36 +126,39 @@ impl<R: Platform> Group<R> {
     }
 
     /// Appends a write with the time of day, where this coordinator leads, and waits until it is applied.
-    pub(super) async fn write(&self, message: ProposeMessage) -> Result<ProposeReply, Fatal<TypeConfig<R>>> {
-        let ProposeMessage { write, command } = message;
+    pub(super) async fn write(&self, write: WriteRecord) -> Result<WriteAnswer, Fatal<TypeConfig<R>>> {
+        let WriteRecord { write, command } = write;
         if self.leads() && self.local.room.is_low() {
-            return Ok(ProposeReply::DiskLow);
+            return Ok(WriteAnswer::DiskLow);
         }
         if let Some(reply) = self.refusal(command.level()).await? {
             return Ok(reply);
         }
         let stamp = UnixMillis(u64::try_from(self.local.clock.now_unix_ms()).unwrap_or(0));
-        match self.raft.client_write(Proposal { stamp, write, command }).await {
-            Ok(written) => Ok(match written.data {
-                Some(outcome) => ProposeReply::Applied { index: written.log_id.index, outcome },
-                // Only entries without a command are applied without an outcome.
-                None => ProposeReply::Unknown,
-            }),
-            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => Ok(ProposeReply::NotLeader {
-                leader: to.leader_id.filter(|leader| *leader != self.local.us.id),
-            }),
-            Err(RaftError::APIError(_)) => Ok(ProposeReply::Unknown),
-            Err(RaftError::Fatal(fatal)) => Err(fatal),
-        }
+        Ok(match self.commit.write(Proposal { stamp, write, command }).await? {
+            Ok(WriteResponse { log_id, response: Some(outcome) }) => {
+                WriteAnswer::Applied { index: log_id.index, outcome }
+            }
+            Err(ClientWriteError::ForwardToLeader(to)) => {
+                WriteAnswer::NotLeader { leader: to.leader_id.filter(|leader| *leader != self.local.us.id) }
+            }
+            // Only entries without a command are applied without an outcome.
+            Ok(_) | Err(_) => WriteAnswer::Unknown,
+        })
+    }
+
+    /// The way of writes to a leader elsewhere.
+    pub(super) fn forwarding(&self) -> &Forwarding {
+        &self.forwarding
     }
 
     /// Why a command that asks for `needed` is not appended, judged by every registration acknowledged so far: a follower,
     /// and a leader that has just begun, may not have applied the one that counts.
-    async fn refusal(&self, needed: FeatureLevel) -> Result<Option<ProposeReply>, Fatal<TypeConfig<R>>> {
+    async fn refusal(&self, needed: FeatureLevel) -> Result<Option<WriteAnswer>, Fatal<TypeConfig<R>>> {
         if self.held_back(needed).is_none() {
             return Ok(None);
         }
-        let not_here = |leader| Ok(Some(ProposeReply::NotLeader { leader }));
+        let not_here = |leader| Ok(Some(WriteAnswer::NotLeader { leader }));
         let index = match self.read_index().await? {
             ReadIndexReply::At { index } => index,
             ReadIndexReply::NotLeader { leader } => return not_here(leader),
@@ -158,7 +168,7 @@ impl<R: Platform> Group<R> {
         if applied.applied_index_at_least(Some(index), "a refusal").await.is_err() {
             return not_here(None);
         }
-        Ok(self.held_back(needed).map(|(by, level)| ProposeReply::HeldBack { needed, by, level }))
+        Ok(self.held_back(needed).map(|(by, level)| WriteAnswer::HeldBack { needed, by, level }))
     }
 
     /// The member that cannot do what `needed` asks for, and what it can do. One that is not registered yet counts for
@@ -192,6 +202,11 @@ impl<R: Platform> Group<R> {
         let metrics = self.raft.metrics();
         let membership = Arc::clone(&metrics.borrow_watched().membership_config);
         membership.nodes().map(|(id, member)| (*id, member.clone())).collect()
+    }
+
+    /// One member as this coordinator knows it.
+    pub(super) fn member(&self, id: CoordinatorId) -> Option<Member> {
+        self.raft.metrics().borrow_watched().membership_config.membership().get_node(&id).cloned()
     }
 
     /// The ids of the other members.

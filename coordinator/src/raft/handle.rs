@@ -23,13 +23,13 @@ use tracing::Instrument;
 use super::ask_leader::{ChangeError, ask_leader};
 use super::bootstrap::{BootstrapError, bootstrap};
 use super::change::{Change, Survey};
-use super::codec::encode;
+use super::codec::size;
 use super::describe::{Described, describe};
 use super::group::Group;
 use super::platform::Platform;
 use super::propose::{Applied, ProposeError, propose};
 use super::read::{Consistency, ReadError, Reading, confirm};
-use super::record::{ProposeMessage, UnreadableEntry};
+use super::record::{UnreadableEntry, WriteRecord};
 use super::standing::Standing;
 use super::types::DiskId;
 
@@ -56,7 +56,7 @@ pub enum Ended {
 /// Raft, as the handle uses it.
 #[async_trait]
 trait Consensus: Send + Sync {
-    async fn propose(&self, message: ProposeMessage, context: &CallContext) -> Result<Applied, ProposeError>;
+    async fn propose(&self, write: WriteRecord, context: &CallContext) -> Result<Applied, ProposeError>;
     async fn confirm(&self, context: &CallContext) -> Result<(), ReadError>;
     async fn bootstrap(&self, members: &BTreeMap<CoordinatorId, String>) -> Result<(), BootstrapError>;
     async fn change(&self, step: Change, context: &CallContext) -> Result<Survey, ChangeError>;
@@ -69,8 +69,8 @@ trait Consensus: Send + Sync {
 
 #[async_trait]
 impl<R: Platform> Consensus for Group<R> {
-    async fn propose(&self, message: ProposeMessage, context: &CallContext) -> Result<Applied, ProposeError> {
-        propose(self, message, context).await
+    async fn propose(&self, write: WriteRecord, context: &CallContext) -> Result<Applied, ProposeError> {
+        propose(self, write, context).await
     }
 
     async fn confirm(&self, context: &CallContext) -> Result<(), ReadError> {
@@ -161,7 +161,7 @@ impl Handle {
     /// Writes a command on behalf of a call, here or at the leader, and waits until it is applied there: until the call's
     /// deadline, or for [`WRITE_DEADLINE`] where it has none. What may have been written is not tried again.
     pub async fn propose(&self, command: Command, context: CallContext) -> Result<Applied, ProposeError> {
-        self.write(ProposeMessage { write: None, command }, context).await
+        self.write(WriteRecord { write: None, command }, context).await
     }
 
     /// The same with a number in a session: applied once, and tried again until the deadline whatever happens.
@@ -171,19 +171,19 @@ impl Handle {
         command: Command,
         context: CallContext,
     ) -> Result<Applied, ProposeError> {
-        self.write(ProposeMessage { write: Some(write), command }, context).await
+        self.write(WriteRecord { write: Some(write), command }, context).await
     }
 
-    async fn write(&self, message: ProposeMessage, context: CallContext) -> Result<Applied, ProposeError> {
+    async fn write(&self, write: WriteRecord, context: CallContext) -> Result<Applied, ProposeError> {
         let permit = Arc::clone(&self.proposals).try_acquire_owned().map_err(|_| ProposeError::QueueFull)?;
-        let bytes = encode(&message).map_or(usize::MAX, |bytes| bytes.len());
+        let bytes = size(&write);
         if bytes > MAX_COMMAND_BYTES {
             return Err(ProposeError::TooLarge { bytes, limit: MAX_COMMAND_BYTES });
         }
         let consensus = Arc::clone(&self.consensus);
         let work = async move {
             let _permit = permit;
-            consensus.propose(message, &context).await
+            consensus.propose(write, &context).await
         };
         self.runtime.spawn(work.in_current_span()).await.unwrap_or(Err(ProposeError::Stopped))
     }

@@ -156,8 +156,9 @@ impl<R: AsyncRuntime> RaftSnapshotBuilder<TypeConfig<R>> for Builder {
     type SnapshotData = bytes::Bytes;
 
     async fn build_snapshot(&mut self) -> io::Result<Current> {
-        let data = bytes::Bytes::from(encode(&StateRecord(self.state.as_ref().clone()))?);
-        self.snapshots.keep(Snapshot { meta: self.meta.clone(), data: data.clone() }).await?;
-        Ok(Current { meta: self.meta.clone(), snapshot: data })
+        let (state, meta) = (Arc::clone(&self.state), self.meta.clone());
+        let encoded = move || Ok(encode(&StateRecord(state.as_ref().clone()))?.into());
+        let Snapshot { meta, data } = self.snapshots.make(meta, encoded).await?;
+        Ok(Current { meta, snapshot: data })
     }
 }

@@ -5,11 +5,14 @@
 
 mod ask_leader;
 mod backup;
+mod batches;
 mod bootstrap;
 mod change;
 mod codec;
 mod describe;
+mod forward;
 mod group;
+mod group_commit;
 mod handle;
 mod log;
 mod machine;
@@ -87,7 +90,9 @@ pub(crate) struct Setup {
     pub(crate) data_dir: PathBuf,
     /// The world outside.
     pub(crate) env: Env,
-    /// Where the log's writer and the snapshots may block.
+    /// Where the log's writer may block: on one thread, for others would be woken with it.
+    pub(crate) log: Runtime,
+    /// Where what takes long on the disk may block: the log's next segment, snapshots.
     pub(crate) disk: Runtime,
 }
 
@@ -159,7 +164,7 @@ struct Opened {
 
 impl Opened {
     async fn open(setup: Setup) -> Result<Self, StartError> {
-        let Setup { id, about, hello, timings, sizes, data_dir, env, disk } = setup;
+        let Setup { id, about, hello, timings, sizes, data_dir, env, log, disk } = setup;
         let config = settings(hello.cluster.as_str(), &timings, sizes).map_err(StartError::Timings)?;
         let earlier = data_dir.join("raft.redb");
         if env.disk.exists(&earlier) {
@@ -176,7 +181,7 @@ impl Opened {
         let us = Receiver { id, disk: store.disk() };
         let peers = Arc::new(Peers::new(id, hello, env.network));
         Ok(Self {
-            local: Local { us, about, config: Arc::new(config), peers, clock: env.wall_clock, room, disk },
+            local: Local { us, about, config: Arc::new(config), peers, clock: env.wall_clock, room, log },
             store,
             machine,
         })
@@ -202,7 +207,7 @@ struct Local {
     peers: Arc<Peers>,
     clock: Arc<dyn WallClock>,
     room: Room,
-    disk: Runtime,
+    log: Runtime,
 }
 
 /// The log as openraft sees it.
@@ -215,7 +220,7 @@ struct Log<S> {
 
 impl Local {
     fn log<R: Platform>(&self, store: impl LogStore) -> Result<Log<LogStorage<R>>, StartError> {
-        let started = LogStorage::start(store, &self.disk);
+        let started = LogStorage::start(store, &self.log);
         let (storage, written) = started.map_err(|error| StartError::Load(Box::new(error)))?;
         Ok(Log { first_kept: storage.first_kept(), storage, written })
     }

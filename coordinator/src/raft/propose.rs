@@ -8,16 +8,15 @@ use std::time::Duration;
 
 use helixflow_model::{CoordinatorId, FeatureLevel};
 use helixflow_policy::state::Outcome;
-use helixflow_proto::context::{CallContext, attach};
+use helixflow_proto::context::CallContext;
 use helixflow_proto::error::{Reason, status};
 use tokio::time::{Instant, sleep_until, timeout_at};
-use tonic::{Code, Request, Status};
+use tonic::Status;
 
 use super::group::Group;
 use super::handle::WRITE_DEADLINE;
-use super::network::PeerClient;
 use super::platform::Platform;
-use super::record::{ProposeMessage, ProposeReply};
+use super::record::{WriteAnswer, WriteRecord};
 
 /// How long to wait for a leader before asking again: well below an election.
 pub(super) const RETRY_PAUSE: Duration = Duration::from_millis(50);
@@ -95,34 +94,34 @@ impl From<ProposeError> for Status {
 /// Writes, wherever the leader is.
 pub(super) async fn propose<R: Platform>(
     group: &Group<R>,
-    message: ProposeMessage,
+    write: WriteRecord,
     context: &CallContext,
 ) -> Result<Applied, ProposeError> {
     let deadline = context.deadline.unwrap_or_else(|| Instant::now() + WRITE_DEADLINE);
-    let is_numbered = message.write.is_some();
+    let is_numbered = write.write.is_some();
     let mut leader_elsewhere = None;
     let mut unknown = false;
     while Instant::now() < deadline {
         let reply = match leader_elsewhere {
-            Some(leader) => forward(group, leader, &message, context, deadline).await,
-            None => here(group, message.clone(), deadline).await?,
+            Some(leader) => forward(group, leader, write.clone(), context, deadline).await,
+            None => here(group, write.clone(), deadline).await?,
         };
         leader_elsewhere = match reply {
-            ProposeReply::Applied { outcome, .. } if unknown && outcome.is_of_an_expired_session() => {
+            WriteAnswer::Applied { outcome, .. } if unknown && outcome.is_of_an_expired_session() => {
                 return Err(ProposeError::OutcomeUnknown);
             }
-            ProposeReply::Applied { index, outcome } => return Ok(Applied { index, outcome }),
-            ProposeReply::HeldBack { .. } | ProposeReply::DiskLow if unknown => {
+            WriteAnswer::Applied { index, outcome } => return Ok(Applied { index, outcome }),
+            WriteAnswer::HeldBack { .. } | WriteAnswer::DiskLow if unknown => {
                 return Err(ProposeError::OutcomeUnknown);
             }
-            ProposeReply::HeldBack { needed, by, level } => {
+            WriteAnswer::HeldBack { needed, by, level } => {
                 return Err(ProposeError::HeldBack { needed, by, level });
             }
-            ProposeReply::DiskLow => return Err(ProposeError::DiskLow),
-            ProposeReply::Unknown if !is_numbered => return Err(ProposeError::OutcomeUnknown),
-            ProposeReply::NotLeader { leader } if leader_elsewhere.is_none() && leader.is_some() => leader,
-            ProposeReply::NotLeader { .. } | ProposeReply::Unknown => {
-                unknown |= matches!(reply, ProposeReply::Unknown);
+            WriteAnswer::DiskLow => return Err(ProposeError::DiskLow),
+            WriteAnswer::Unknown if !is_numbered => return Err(ProposeError::OutcomeUnknown),
+            WriteAnswer::NotLeader { leader } if leader_elsewhere.is_none() && leader.is_some() => leader,
+            WriteAnswer::NotLeader { .. } | WriteAnswer::Unknown => {
+                unknown |= matches!(reply, WriteAnswer::Unknown);
                 // No leader is known, or the one we know has just lost its place: let the election come to its end.
                 sleep_until(deadline.min(Instant::now() + RETRY_PAUSE)).await;
                 None
@@ -134,10 +133,10 @@ pub(super) async fn propose<R: Platform>(
 
 async fn here<R: Platform>(
     group: &Group<R>,
-    message: ProposeMessage,
+    write: WriteRecord,
     deadline: Instant,
-) -> Result<ProposeReply, ProposeError> {
-    match timeout_at(deadline, group.write(message)).await {
+) -> Result<WriteAnswer, ProposeError> {
+    match timeout_at(deadline, group.write(write)).await {
         Ok(Ok(reply)) => Ok(reply),
         Ok(Err(_)) => Err(ProposeError::Stopped),
         Err(_) => Err(ProposeError::OutcomeUnknown),
@@ -147,38 +146,13 @@ async fn here<R: Platform>(
 async fn forward<R: Platform>(
     group: &Group<R>,
     leader: CoordinatorId,
-    message: &ProposeMessage,
+    write: WriteRecord,
     context: &CallContext,
     deadline: Instant,
-) -> ProposeReply {
-    let not_there = ProposeReply::NotLeader { leader: None };
-    let Some(member) = group.members().remove(&leader) else {
-        return not_there;
+) -> WriteAnswer {
+    let Some(member) = group.member(leader) else {
+        return WriteAnswer::NotLeader { leader: None };
     };
-    let send = |mut client: PeerClient, frame| async move {
-        let mut request = Request::new(frame);
-        attach(context, request.metadata_mut());
-        client.propose(request).await
-    };
-    let limit = deadline.saturating_duration_since(Instant::now());
-    match group.peers().peer(leader, &member).call(message, limit, send).await {
-        Ok(reply) => reply,
-        Err(status) if was_not_taken(&status) => not_there,
-        Err(status) => {
-            tracing::debug!(%status, %leader, "a forwarded write has no known outcome");
-            ProposeReply::Unknown
-        }
-    }
-}
-
-/// Whether the leader cannot have appended the command: no connection was made, or the frame was refused.
-pub(super) fn was_not_taken(status: &Status) -> bool {
-    let mut source = std::error::Error::source(status);
-    while let Some(error) = source {
-        if error.is::<tonic::ConnectError>() {
-            return true;
-        }
-        source = error.source();
-    }
-    status.code() == Code::FailedPrecondition
+    let forwarded = group.forwarding().write(leader, &member, write, context);
+    timeout_at(deadline, forwarded).await.unwrap_or(WriteAnswer::Unknown)
 }

@@ -109,7 +109,7 @@ async fn ask<R: Platform>(
     deadline: Instant,
 ) -> ReadIndexReply {
     let not_there = ReadIndexReply::NotLeader { leader: None };
-    let Some(member) = group.members().remove(&leader) else {
+    let Some(member) = group.member(leader) else {
         return not_there;
     };
     let send = |mut client: PeerClient, frame| async move {

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use futures::StreamExt;
+use futures::future::try_join_all;
 use futures::stream::BoxStream;
+use helixflow_proto::context::place_under;
 use helixflow_proto::error::{Reason, status};
 use helixflow_proto::v1::raft_service_server::RaftService;
 use helixflow_proto::v1::snapshot_chunk::Part;
@@ -14,6 +16,7 @@ use openraft::raft::AppendEntriesRequest;
 use openraft::storage::Snapshot;
 use tokio::time::{Instant, timeout};
 use tonic::{Request, Response, Status, Streaming};
+use tracing::Instrument;
 
 use super::change::change;
 use super::describe::answer;
@@ -21,8 +24,9 @@ use super::group::Group;
 use super::network::{FrameError, Receiver};
 use super::platform::Platform;
 use super::record::{
-    AppendMessage, AppendReply, ChangeMessage, ProposeMessage, ReadIndexMessage, SnapshotHeader,
-    SnapshotReply, TransferMessage, TransferReply, UnreadableEntry, VoteMessage, VoteReply,
+    AppendMessage, AppendReply, ChangeMessage, ForwardedWrite, ProposeMessage, ProposeReply,
+    ReadIndexMessage, SnapshotHeader, SnapshotReply, TransferMessage, TransferReply, UnreadableEntry,
+    VoteMessage, VoteReply,
 };
 use super::types::TypeConfig;
 
@@ -140,8 +144,15 @@ impl<R: Platform> RaftService for Server<R> {
 
     async fn propose(&self, request: Request<RaftFrame>) -> Result<Response<RaftFrame>, Status> {
         let open = self.us().open::<ProposeMessage>(request.get_ref())?;
-        let reply = self.group.write(open.record).await.map_err(stopped)?;
-        Ok(Response::new(self.us().reply(open.from, &reply)?))
+        // All at once: they wait for one batch of the log.
+        let writes = open.record.writes.into_iter().map(|forwarded| {
+            let ForwardedWrite { request_id, traceparent, write } = forwarded;
+            let span = tracing::info_span!("write", %request_id);
+            place_under(&span, traceparent.as_deref());
+            self.group.write(write).instrument(span)
+        });
+        let answers = try_join_all(writes).await.map_err(stopped)?;
+        Ok(Response::new(self.us().reply(open.from, &ProposeReply { answers })?))
     }
 
     async fn read_index(&self, request: Request<RaftFrame>) -> Result<Response<RaftFrame>, Status> {

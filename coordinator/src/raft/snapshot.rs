@@ -79,10 +79,24 @@ impl Snapshots {
         self.current.lock().clone()
     }
 
+    /// Keeps a snapshot of what `encoded` gives. A large state takes long to encode: that too blocks no other thread.
+    pub(crate) async fn make(
+        &self,
+        meta: SnapshotMeta,
+        encoded: impl FnOnce() -> io::Result<Bytes> + Send + 'static,
+    ) -> io::Result<Snapshot> {
+        let this = self.clone();
+        let work = async move {
+            let snapshot = Snapshot { meta, data: encoded()? };
+            this.write(snapshot.clone())?;
+            Ok(snapshot)
+        };
+        self.runtime.spawn(work).await.map_err(io::Error::other)?
+    }
+
     /// Makes a snapshot durable, then the current one; one that covers no more than the current one is dropped.
     pub(crate) async fn keep(&self, snapshot: Snapshot) -> io::Result<()> {
-        let this = self.clone();
-        self.runtime.spawn(async move { this.write(snapshot) }).await.map_err(io::Error::other)?
+        self.make(snapshot.meta, move || Ok(snapshot.data)).await.map(drop)
     }
 
     fn write(&self, snapshot: Snapshot) -> io::Result<()> {

@@ -179,6 +179,11 @@ impl Disk for MemoryDisk {
         Ok(())
     }
 
+    fn sync_names(&self, folder: &Path) -> io::Result<()> {
+        self.contents.lock().sync_folder(Some(folder));
+        Ok(())
+    }
+
     fn room(&self, _: &Path) -> io::Result<u64> {
         Ok(if self.contents.lock().faults.full { 0 } else { u64::MAX })
     }

@@ -55,10 +55,11 @@ impl Disk for RealDisk {
 
     fn rename_durably(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)?;
-        match to.parent() {
-            Some(folder) => File::open(folder)?.sync_all(),
-            None => Ok(()),
-        }
+        to.parent().map_or(Ok(()), |folder| self.sync_names(folder))
+    }
+
+    fn sync_names(&self, folder: &Path) -> io::Result<()> {
+        File::open(folder)?.sync_all()
     }
 
     fn room(&self, folder: &Path) -> io::Result<u64> {

@@ -15,7 +15,7 @@ const REQUEST_ID: &str = "x-request-id";
 const TENANT: &str = "helixflow-tenant";
 const PRIORITY: &str = "helixflow-priority";
 const RESIDENCY: &str = "helixflow-residency";
-const TRACEPARENT: &str = "traceparent";
+pub(super) const TRACEPARENT: &str = "traceparent";
 const TIMEOUT: &str = "grpc-timeout";
 
 /// Most regions in one residency rule.

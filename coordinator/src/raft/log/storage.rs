@@ -137,7 +137,8 @@ impl<R: AsyncRuntime> RaftLogStorage<TypeConfig<R>> for LogStorage<R> {
     async fn save_committed(&mut self, committed: Option<LogId>) -> io::Result<()> {
         let committed = committed.map(Into::into);
         self.contents.lock().marks.committed = committed;
-        self.writer.submit(Write::Committed(committed), Box::new(|_| {})).await
+        self.writer.committed(committed);
+        Ok(())
     }
 
     async fn read_committed(&mut self) -> io::Result<Option<LogId>> {

@@ -1,7 +1,6 @@
 //! What coordinators say to each other on the Raft port.
 
-use helixflow_model::{CoordinatorId, FeatureLevel};
-use helixflow_policy::state::{Command, CommandVersion1, Outcome, WriteId};
+use helixflow_model::CoordinatorId;
 use openraft::AsyncRuntime;
 use openraft::raft::{
     StreamAppendError, StreamAppendResult, TransferLeaderError, TransferLeaderRequest,
@@ -11,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{LogIdRecord, SnapshotMetaRecord, VoteRecord};
 use crate::raft::change::{Change, ChangeRefusal, Survey};
-use crate::raft::codec::{Older, Record};
+use crate::raft::codec::Record;
 use crate::raft::types::TypeConfig;
 
 macro_rules! messages {
@@ -31,7 +30,6 @@ messages! {
     SnapshotReply = "snapshot reply",
     TransferMessage = "leader transfer",
     TransferReply = "leader transfer reply",
-    ProposeReply = "proposal's reply",
     ReadIndexMessage = "question for a read index",
     ReadIndexReply = "read index",
     ChangeMessage = "membership change",
@@ -197,57 +195,6 @@ impl<R: AsyncRuntime> From<TransferReply> for TransferLeaderResponse<TypeConfig<
             }),
         }
     }
-}
-
-/// A write that another coordinator was asked for.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct ProposeMessage {
-    /// Its number, where it has one.
-    pub(crate) write: Option<WriteId>,
-    /// What is to change.
-    pub(crate) command: Command,
-}
-
-impl Record for ProposeMessage {
-    const NAME: &'static str = "proposal";
-    const VERSION: u8 = 2;
-    const OLDER: &[Older<Self>] = &[Older::layout::<CommandVersion1>(1)];
-}
-
-impl From<CommandVersion1> for ProposeMessage {
-    fn from(old: CommandVersion1) -> Self {
-        Self { write: None, command: old.into() }
-    }
-}
-
-/// What came of it.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum ProposeReply {
-    /// It is in the log, and was applied.
-    Applied {
-        /// Where in the log.
-        index: u64,
-        /// What applying it gave.
-        outcome: Outcome,
-    },
-    /// Nothing was appended: the receiver does not lead, or its lease has run out.
-    NotLeader {
-        /// Who leads, as far as it knows.
-        leader: Option<CoordinatorId>,
-    },
-    /// It was appended, and then the leader changed: it may yet take effect.
-    Unknown,
-    /// Nothing was appended: a member could not apply it.
-    HeldBack {
-        /// What the command needs.
-        needed: FeatureLevel,
-        /// The member that can do the least.
-        by: CoordinatorId,
-        /// What it can do.
-        level: FeatureLevel,
-    },
-    /// Nothing was appended: the leader's disk is nearly full.
-    DiskLow,
 }
 
 /// Asks the leader how far to apply the log before a read.

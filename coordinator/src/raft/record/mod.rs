@@ -6,6 +6,7 @@ mod append;
 mod entry;
 mod membership;
 mod message;
+mod propose;
 mod snapshot;
 
 use helixflow_model::CoordinatorId;
@@ -20,9 +21,10 @@ pub use append::UnreadableEntry;
 pub(crate) use entry::EntryRecord;
 pub(crate) use membership::StoredMembershipRecord;
 pub(crate) use message::{
-    AppendReply, ChangeMessage, ChangeReply, ProposeMessage, ProposeReply, ReadIndexMessage, ReadIndexReply,
-    SnapshotHeader, SnapshotReply, TransferMessage, TransferReply, VoteMessage, VoteReply,
+    AppendReply, ChangeMessage, ChangeReply, ReadIndexMessage, ReadIndexReply, SnapshotHeader, SnapshotReply,
+    TransferMessage, TransferReply, VoteMessage, VoteReply,
 };
+pub(crate) use propose::{ForwardedWrite, ProposeMessage, ProposeReply, WriteAnswer, WriteRecord};
 pub(crate) use snapshot::{SnapshotMetaRecord, SnapshotRecord, StateRecord};
 
 /// A place in the log.

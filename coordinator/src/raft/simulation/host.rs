@@ -163,6 +163,7 @@ impl Seat {
             sizes: SIZES,
             data_dir: "/data".into(),
             env: env.clone(),
+            log: Runtime::current(),
             disk: Runtime::current(),
         };
         env.disk.create_dir_all("/data".as_ref())?;

@@ -88,6 +88,7 @@ impl Three {
             sizes: Sizes::default(),
             data_dir,
             env,
+            log: Runtime::current(),
             disk: Runtime::current(),
         };
         let started = runtime.handle().spawn(start_group(setup)).await.expect("no panic");

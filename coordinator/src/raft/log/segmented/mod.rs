@@ -161,6 +161,7 @@ impl SegmentedLog {
         let mut replay = Replay::default();
         let mut closed = VecDeque::new();
         let mut active = None;
+        let mut last_frame = Vec::new();
         let count = segments.len();
         for (position, (number, path)) in segments.into_iter().enumerate() {
             let file = place.disk.open(&path).map_err(OpenLogError::io(&path))?;
@@ -168,6 +169,7 @@ impl SegmentedLog {
             let read = replay.read(number, &bytes, position + 1 == count);
             let read = read.map_err(|why| OpenLogError::unreadable(&path, why))?;
             check_owner(&place, &read.header)?;
+            last_frame = bytes.get(read.last..read.end).unwrap_or_default().to_vec();
             if let Some(Active { path, highest, .. }) = active.replace(Active {
                 path,
                 file,
@@ -181,8 +183,7 @@ impl SegmentedLog {
         let missing = || OpenLogError::io(&place.folder)(io::ErrorKind::NotFound.into());
         let mut active = active.ok_or_else(missing)?;
         replay.contents.check().map_err(|gap| OpenLogError::unreadable(&active.path, gap.into()))?;
-        // What was written before a process was killed can be read, and yet not be durable.
-        active.file.sync().await.map_err(OpenLogError::io(&active.path))?;
+        secure(&place, &mut active, &last_frame).await.map_err(OpenLogError::io(&active.path))?;
         let next_sequence = replay.next.unwrap_or_default();
         let (marks, read) = (replay.contents.marks, replay.contents);
         Ok(Self { place, read, marks, closed, active, spare, next_sequence })
@@ -274,6 +275,15 @@ fn numbered(files: Vec<PathBuf>) -> Vec<(u64, PathBuf)> {
     let follows = |pair: &[(u64, PathBuf)]| matches!(pair, [a, b] if a.0 + 1 == b.0);
     let gap = segments.windows(2).rposition(|pair| !follows(pair));
     segments.split_off(gap.map_or(0, |gap| gap + 1))
+}
+
+/// Makes what was read durable. The last batch and the last name can be read, and yet be lost when the power goes: the
+/// process was killed before the sync, or the sync failed, and then no later one covers the batch unless it is written
+/// anew.
+async fn secure(place: &Place, active: &mut Active, last_frame: &[u8]) -> io::Result<()> {
+    place.disk.sync_names(&place.folder)?;
+    active.file.write_at((active.end - last_frame.len()) as u64, last_frame)?;
+    active.file.sync().await
 }
 
 fn check_owner(place: &Place, header: &Header) -> Result<(), OpenLogError> {

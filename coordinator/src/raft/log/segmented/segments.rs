@@ -67,7 +67,9 @@ pub(super) struct Replay {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Read {
     pub(super) header: Header,
-    /// Where its last whole frame ends.
+    /// Where its last whole frame begins.
+    pub(super) last: usize,
+    /// Where that ends.
     pub(super) end: usize,
     /// The highest index of an entry in it.
     pub(super) highest: Option<u64>,
@@ -81,14 +83,14 @@ impl Replay {
             return Err(Unreadable::Renumbered(header.number));
         }
         let seed = header.seed();
-        let mut read = Read { header, end: BLOCK, highest: None };
+        let mut read = Read { header, last: BLOCK, end: BLOCK, highest: None };
         while let Some(frame) = frame::parse(segment, read.end, seed) {
             if let Some(expected) = self.next.filter(|expected| *expected != frame.sequence) {
                 return Err(Unreadable::OutOfOrder { expected, found: frame.sequence });
             }
             self.apply(&frame, &mut read)?;
             self.next = Some(frame.sequence.saturating_add(1));
-            read.end = frame.end;
+            (read.last, read.end) = (read.end, frame.end);
         }
         let sequence = self.next.unwrap_or_default();
         // A segment is only begun once the one before it is durable as a whole, with a first batch that is durable too.

@@ -41,6 +41,22 @@ async fn what_was_committed_is_there_after_a_crash() {
 }
 
 #[tokio::test]
+async fn what_a_failed_sync_left_readable_is_durable_once_the_log_is_open_again() {
+    let disk = MemoryDisk::default();
+    let mut log = open(&disk).await.expect("a new log");
+    log.commit(&[entries(0..1)]).await.expect("a commit");
+    disk.set_faults(DiskFaults { failing: true, ..DiskFaults::default() });
+    assert!(log.commit(&[entries(1..2)]).await.is_err());
+    assert!(open(&disk).await.is_err());
+    disk.set_faults(DiskFaults::default());
+    let mut log = open(&disk).await.expect("the same log");
+    assert_eq!(indexes(&log.load().expect("its contents")), [0, 1]);
+    log.commit(&[entries(2..3)]).await.expect("a commit");
+    disk.crash(&SeededRandom::new(5));
+    assert_eq!(indexes(&reopened(&disk).await), [0, 1, 2]);
+}
+
+#[tokio::test]
 async fn a_truncation_without_an_index_empties_the_log() {
     let disk = MemoryDisk::default();
     let mut log = open(&disk).await.expect("a new log");

@@ -54,6 +54,9 @@ impl Disk for UnsyncedDisk {
     fn rename_durably(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.0.rename_durably(from, to)
     }
+    fn sync_names(&self, folder: &Path) -> io::Result<()> {
+        self.0.sync_names(folder)
+    }
     fn room(&self, folder: &Path) -> io::Result<u64> {
         self.0.room(folder)
     }
