@@ -49,3 +49,42 @@ impl Extractor for Named<'_> {
         self.0.iter().map(|_| TRACEPARENT).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use helixflow_model::RequestId;
+    use opentelemetry::trace::{TraceContextExt, TracerProvider};
+    use opentelemetry_sdk::propagation::TraceContextPropagator;
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+
+    const CALLER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    fn context() -> CallContext {
+        let mut context = CallContext::new(RequestId::new("r-1").expect("a valid name"));
+        context.traceparent = Some(CALLER.to_owned());
+        context
+    }
+
+    #[test]
+    fn a_span_there_hangs_under_the_span_here() {
+        opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+        let tracer = SdkTracerProvider::builder().build().tracer("test");
+        let traced = tracing_subscriber::registry().with(tracing_opentelemetry::layer().with_tracer(tracer));
+        let (here, there) = tracing::subscriber::with_default(traced, || {
+            let (here, there) = (tracing::info_span!("here"), tracing::info_span!("there"));
+            let carried = here.in_scope(|| context().traceparent_here());
+            place_under(&there, carried.as_deref());
+            [here, there].map(|span| span.context().span().span_context().clone()).into()
+        });
+        assert_eq!(here.trace_id(), there.trace_id());
+        assert_ne!(here.span_id(), there.span_id());
+    }
+
+    #[test]
+    fn a_process_that_makes_no_traces_passes_on_its_callers() {
+        assert_eq!(context().traceparent_here().as_deref(), Some(CALLER));
+    }
+}
