@@ -1,4 +1,7 @@
-//! What must hold at every moment: one leader a term, one state an epoch, and a state that is sound.
+//! What must hold at every moment: one state an epoch, and a state that is sound.
+//!
+//! Two may lead in one term, the higher id after the lower: openraft orders leaders by term and id. That what both of them
+//! committed is one history, the states and the clients tell.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +15,8 @@ use crate::raft::record::StateRecord;
 /// What was seen so far.
 #[derive(Default)]
 pub(super) struct Seen {
-    /// By term, who led and when that was first seen, in milliseconds.
-    leaders: BTreeMap<u64, (u64, u64)>,
+    /// Who led in which term, by term and id, and when that was first seen, in milliseconds.
+    leaders: BTreeMap<(u64, u64), u64>,
     /// By epoch, the sum of the state that some replica had then.
     states: BTreeMap<u64, (u64, u32)>,
     /// By replica, the epoch looked at last.
@@ -23,22 +26,19 @@ pub(super) struct Seen {
 impl Seen {
     /// The highest term in which somebody led, and who.
     pub(super) fn last_leader(&self) -> Option<(u64, u64)> {
-        self.leaders.last_key_value().map(|(term, (leader, _))| (*term, *leader))
+        self.leaders.last_key_value().map(|(led, _)| *led)
     }
 
     /// Who led last, and since when.
     pub(super) fn last_leader_since(&self) -> Option<(u64, u64)> {
-        self.leaders.last_key_value().map(|(_, led)| *led)
+        self.leaders.last_key_value().map(|((_, leader), since)| (*leader, *since))
     }
 
     /// Looks at a replica; says what is wrong with it.
     pub(super) fn look(&mut self, seat: &Seat, now: u64) -> Result<(), String> {
         let Process::Up(Observed { role, term, state }) = seat.process.lock().clone() else { return Ok(()) };
         if role == Role::Leader {
-            let (leader, _) = *self.leaders.entry(term).or_insert((seat.id, now));
-            if leader != seat.id {
-                return Err(format!("{leader} and {} lead in term {term}", seat.id));
-            }
+            self.leaders.entry((term, seat.id)).or_insert(now);
         }
         let epoch = state.epoch().0;
         if self.epochs.insert(seat.id, epoch) == Some(epoch) {
