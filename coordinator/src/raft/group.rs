@@ -121,8 +121,17 @@ impl<R: Platform> Group<R> {
         heard.last = Some((term, at));
     }
 
+    fn leader(&self) -> Option<CoordinatorId> {
+        self.raft.metrics().borrow_watched().current_leader
+    }
+
     fn leads(&self) -> bool {
-        self.raft.metrics().borrow_watched().current_leader == Some(self.local.us.id)
+        self.leader() == Some(self.local.us.id)
+    }
+
+    /// Who leads, as far as is known here, where it is another: a first guess, which spares asking our own Raft.
+    pub(super) fn leader_elsewhere(&self) -> Option<CoordinatorId> {
+        self.leader().filter(|leader| *leader != self.local.us.id)
     }
 
     /// Appends a write with the time of day, where this coordinator leads, and waits until it is applied.

@@ -99,7 +99,7 @@ pub(super) async fn propose<R: Platform>(
 ) -> Result<Applied, ProposeError> {
     let deadline = context.deadline.unwrap_or_else(|| Instant::now() + WRITE_DEADLINE);
     let is_numbered = write.write.is_some();
-    let mut leader_elsewhere = None;
+    let mut leader_elsewhere = group.leader_elsewhere();
     let mut unknown = false;
     while Instant::now() < deadline {
         let reply = match leader_elsewhere {

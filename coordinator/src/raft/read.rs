@@ -77,7 +77,7 @@ impl From<ReadError> for Status {
 /// Waits until this coordinator has applied everything that was acknowledged before the call.
 pub(super) async fn confirm<R: Platform>(group: &Group<R>, context: &CallContext) -> Result<(), ReadError> {
     let deadline = context.deadline.unwrap_or_else(|| Instant::now() + READ_DEADLINE);
-    let mut leader_elsewhere = None;
+    let mut leader_elsewhere = group.leader_elsewhere();
     while Instant::now() < deadline {
         let reply = match leader_elsewhere {
             Some(leader) => ask(group, leader, context, deadline).await,
