@@ -134,6 +134,17 @@ impl<R: Platform> Group<R> {
         self.leader().filter(|leader| *leader != self.local.us.id)
     }
 
+    /// Waits until another than `leader` is known to lead.
+    pub(super) async fn another_leads(&self, leader: CoordinatorId) {
+        let mut standing = self.raft.server_metrics();
+        while standing.borrow_watched().current_leader.is_none_or(|now| now == leader) {
+            if standing.changed().await.is_err() {
+                // Raft has ended, and with it everything that waits for an answer.
+                return;
+            }
+        }
+    }
+
     /// Appends a write with the time of day, where this coordinator leads, and waits until it is applied.
     pub(super) async fn write(&self, write: WriteRecord) -> Result<WriteAnswer, Fatal<TypeConfig<R>>> {
         let WriteRecord { write, command } = write;

@@ -154,5 +154,10 @@ async fn forward<R: Platform>(
         return WriteAnswer::NotLeader { leader: None };
     };
     let forwarded = group.forwarding().write(leader, &member, write, context);
-    timeout_at(deadline, forwarded).await.unwrap_or(WriteAnswer::Unknown)
+    tokio::select! {
+        biased;
+        answer = timeout_at(deadline, forwarded) => answer.unwrap_or(WriteAnswer::Unknown),
+        // One that was cut off may never answer: whoever leads now can.
+        () = group.another_leads(leader) => WriteAnswer::Unknown,
+    }
 }

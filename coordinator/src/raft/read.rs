@@ -118,7 +118,12 @@ async fn ask<R: Platform>(
         client.read_index(request).await
     };
     let limit = deadline.saturating_duration_since(Instant::now());
-    let reply = group.peers().peer(leader, &member).call(&ReadIndexMessage {}, limit, send).await;
+    let peer = group.peers().peer(leader, &member);
+    let reply = tokio::select! {
+        biased;
+        reply = peer.call(&ReadIndexMessage {}, limit, send) => reply,
+        () = group.another_leads(leader) => return not_there,
+    };
     reply
         .inspect_err(|status| tracing::debug!(%status, %leader, "a read was not confirmed"))
         .unwrap_or(not_there)
