@@ -1,6 +1,7 @@
 //! Listeners and connections, as tonic and axum take them.
 
 mod memory;
+mod ports;
 mod tcp;
 
 use std::fmt;
@@ -18,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
 pub use memory::MemoryNetwork;
+pub use ports::draw_ports;
 pub use tcp::Tcp;
 
 /// Connections accepted but not yet taken by the server, at most.

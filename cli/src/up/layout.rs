@@ -2,10 +2,10 @@
 
 use anyhow::{Context, bail};
 use helixflow_env::Env;
+use helixflow_env::net::draw_ports;
 use helixflow_model::{ClusterId, Region};
 use serde::{Deserialize, Serialize};
 
-use super::ports;
 use crate::cluster_file::Role;
 use crate::data_dir::DataDir;
 
@@ -110,8 +110,9 @@ impl Layout {
 
     async fn draw(env: &Env, wanted: &Wanted) -> anyhow::Result<Self> {
         let count = 3 * usize::from(wanted.coordinators) + 2 * usize::from(wanted.nodes);
-        let mut addresses = ports::draw(env, count).await?.into_iter();
-        let mut next = || addresses.next().context("too few ports were drawn");
+        let mut addresses = draw_ports(env, count).await?.into_iter();
+        let mut next =
+            || Ok::<_, anyhow::Error>(addresses.next().context("too few ports were drawn")?.to_string());
         let cluster = ClusterId::drawn(env.random.next_u64());
         let mut layout = Self { cluster, coordinators: Vec::new(), nodes: Vec::new() };
         for (index, id) in (1..=u64::from(wanted.coordinators)).enumerate() {

@@ -3,20 +3,19 @@
 use std::time::Duration;
 
 use helixflow_model::CoordinatorId;
-use helixflow_proto::context::{CallContext, attach};
+use helixflow_proto::context::CallContext;
 use helixflow_proto::error::{Reason, status};
 use tokio::time::{Instant, sleep_until, timeout_at};
-use tonic::{Request, Status};
+use tonic::Status;
 
 use super::change::{Change, ChangeRefusal, Survey, change};
-use super::forward::was_not_taken;
 use super::group::Group;
 use super::network::PeerClient;
 use super::platform::Platform;
+use super::propose::RETRY_PAUSE;
 use super::record::{ChangeMessage, ChangeReply};
+use super::to_leader::Unanswered;
 
-/// How long to wait for a leader before asking again: well below an election.
-const RETRY_PAUSE: Duration = Duration::from_millis(50);
 /// How long a step may take when its caller names no deadline: two entries of the log, and an election or two.
 pub const CHANGE_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -95,24 +94,12 @@ async fn forward<R: Platform>(
     context: &CallContext,
     deadline: Instant,
 ) -> Result<ChangeReply, ChangeError> {
-    let not_there = ChangeReply::NotLeader { leader: None };
-    let Some(member) = group.member(leader) else {
-        return Ok(not_there);
-    };
     let message = ChangeMessage { change: step.clone() };
-    let send = |mut client: PeerClient, frame| async move {
-        let mut request = Request::new(frame);
-        attach(context, request.metadata_mut());
-        client.change(request).await
-    };
-    let limit = deadline.saturating_duration_since(Instant::now());
-    match group.peers().peer(leader, &member).call(&message, limit, send).await {
+    let send = |mut client: PeerClient, request| async move { client.change(request).await };
+    match group.ask(leader, &message, (context, deadline), send).await {
         Ok(reply) => Ok(reply),
+        Err(Unanswered::Unknown) if *step != Change::Survey => Err(ChangeError::OutcomeUnknown),
         // A question may be asked again, whatever became of it.
-        Err(status) if was_not_taken(&status) || *step == Change::Survey => Ok(not_there),
-        Err(status) => {
-            tracing::debug!(%status, %leader, "a forwarded change of the membership has no known outcome");
-            Err(ChangeError::OutcomeUnknown)
-        }
+        Err(_) => Ok(ChangeReply::NotLeader { leader: None }),
     }
 }

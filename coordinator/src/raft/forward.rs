@@ -7,13 +7,13 @@ use futures::{FutureExt, stream};
 use helixflow_model::CoordinatorId;
 use helixflow_proto::context::CallContext;
 use parking_lot::Mutex;
-use tonic::{Code, Status};
 
 use super::batches::Batches;
 use super::codec::size;
 use super::handle::WRITE_DEADLINE;
 use super::network::{Peer, PeerClient, Peers};
 use super::record::{ForwardedWrite, ProposeMessage, ProposeReply, WriteAnswer, WriteRecord};
+use super::to_leader::was_not_taken;
 use super::types::Member;
 
 /// The way to one leader.
@@ -66,16 +66,4 @@ async fn send(peer: Arc<Peer>, writes: Vec<ForwardedWrite>) -> stream::Iter<std:
         }
     };
     stream::iter(answers)
-}
-
-/// Whether the leader cannot have done what it was asked: no connection was made, or the frame was refused.
-pub(super) fn was_not_taken(status: &Status) -> bool {
-    let mut source = std::error::Error::source(status);
-    while let Some(error) = source {
-        if error.is::<tonic::ConnectError>() {
-            return true;
-        }
-        source = error.source();
-    }
-    status.code() == Code::FailedPrecondition
 }

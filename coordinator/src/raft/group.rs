@@ -36,6 +36,7 @@ pub(super) struct Group<R: Platform> {
     halted: watch::Sender<Option<Arc<UnreadableEntry>>>,
     commit: GroupCommit<R>,
     forwarding: Forwarding,
+    stream_ended: watch::Sender<()>,
 }
 
 /// When a leader was heard last, and how long one was silent.
@@ -48,11 +49,17 @@ struct Heard {
 }
 
 impl<R: Platform> Group<R> {
-    pub(super) fn new(local: Local, raft: Raft<R>, state: watch::Receiver<Arc<ClusterState>>) -> Self {
+    /// Tells by `stream_ended` when a stream of appends to us has ended.
+    pub(super) fn new(
+        local: Local,
+        raft: Raft<R>,
+        state: watch::Receiver<Arc<ClusterState>>,
+        stream_ended: watch::Sender<()>,
+    ) -> Self {
         let commit = GroupCommit::over(raft.clone());
         let forwarding = Forwarding::by(Arc::clone(&local.peers));
         let (heard, halted) = (Mutex::default(), watch::Sender::new(None));
-        Self { local, raft, state, heard, halted, commit, forwarding }
+        Self { local, raft, state, heard, halted, commit, forwarding, stream_ended }
     }
 
     /// Keeps the addresses of the members as the membership says, for as long as Raft runs.
@@ -87,6 +94,11 @@ impl<R: Platform> Group<R> {
 
     pub(super) fn peers(&self) -> &Arc<Peers> {
         &self.local.peers
+    }
+
+    /// Notes that a stream of appends to us has ended, however it did.
+    pub(super) fn stream_ended(&self) {
+        self.stream_ended.send_replace(());
     }
 
     /// Ends this coordinator: it was given an entry that it cannot read.

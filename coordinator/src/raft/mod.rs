@@ -28,7 +28,9 @@ mod server;
 mod settings;
 mod snapshot;
 mod standing;
+mod to_leader;
 mod types;
+mod vacancy;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -54,6 +56,7 @@ use self::server::Server;
 use self::settings::settings;
 use self::snapshot::Snapshots;
 use self::types::TypeConfig;
+use self::vacancy::fill_vacancies;
 use crate::config::Timings;
 
 pub use ask_leader::{CHANGE_DEADLINE, ChangeError};
@@ -237,7 +240,10 @@ impl Local {
             .await
             .map_err(|fatal| StartError::Refused(fatal.to_string()))?;
         Runtime::current().spawn(Group::<R>::follow_addresses(raft.clone(), Arc::clone(&self.peers)));
-        let group = Arc::new(Group::<R>::new(self, raft, state.clone()));
+        let (stream_ended, ended) = watch::channel(());
+        let watching = fill_vacancies(self.us.id, raft.clone(), Arc::clone(&self.peers), ended);
+        Runtime::current().spawn(watching);
+        let group = Arc::new(Group::<R>::new(self, raft, state.clone(), stream_ended));
         let handle = Handle::new(Arc::clone(&group), state, written);
         Ok((group, handle))
     }

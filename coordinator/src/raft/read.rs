@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use helixflow_model::CoordinatorId;
 use helixflow_policy::state::ClusterState;
-use helixflow_proto::context::{CallContext, attach};
+use helixflow_proto::context::CallContext;
 use helixflow_proto::error::{Reason, status};
 use openraft::metrics::WaitError;
 use tokio::time::{Instant, sleep_until, timeout_at};
-use tonic::{Request, Status};
+use tonic::Status;
 
 use super::group::Group;
 use super::network::PeerClient;
@@ -108,25 +108,9 @@ async fn ask<R: Platform>(
     context: &CallContext,
     deadline: Instant,
 ) -> ReadIndexReply {
-    let not_there = ReadIndexReply::NotLeader { leader: None };
-    let Some(member) = group.member(leader) else {
-        return not_there;
-    };
-    let send = |mut client: PeerClient, frame| async move {
-        let mut request = Request::new(frame);
-        attach(context, request.metadata_mut());
-        client.read_index(request).await
-    };
-    let limit = deadline.saturating_duration_since(Instant::now());
-    let peer = group.peers().peer(leader, &member);
-    let reply = tokio::select! {
-        biased;
-        reply = peer.call(&ReadIndexMessage {}, limit, send) => reply,
-        () = group.another_leads(leader) => return not_there,
-    };
-    reply
-        .inspect_err(|status| tracing::debug!(%status, %leader, "a read was not confirmed"))
-        .unwrap_or(not_there)
+    let send = |mut client: PeerClient, request| async move { client.read_index(request).await };
+    let reply = group.ask(leader, &ReadIndexMessage {}, (context, deadline), send).await;
+    reply.unwrap_or(ReadIndexReply::NotLeader { leader: None })
 }
 
 async fn applied<R: Platform>(group: &Group<R>, index: u64, deadline: Instant) -> Result<(), ReadError> {

@@ -95,8 +95,8 @@ impl<R: Platform> RaftService for Server<R> {
         let first = self.group.entries(first.record)?;
         // A frame that cannot be read ends the stream: the leader sees its reply missing and begins anew. An entry that
         // cannot be read ends the process.
-        let group = Arc::clone(&self.group);
-        let rest = frames.map(move |frame| group.entries(us.open::<AppendMessage>(&frame?)?.record));
+        let open = OpenStream(Arc::clone(&self.group));
+        let rest = frames.map(move |frame| open.0.entries(us.open::<AppendMessage>(&frame?)?.record));
         let readable = rest
             .inspect(|entries: &Result<_, Status>| {
                 if let Err(error) = entries {
@@ -165,6 +165,15 @@ impl<R: Platform> RaftService for Server<R> {
         let open = self.us().open::<ChangeMessage>(request.get_ref())?;
         let reply = change(&self.group, open.record.change).await.map_err(stopped)?;
         Ok(Response::new(self.us().reply(open.from, &reply)?))
+    }
+}
+
+/// A stream of appends, until it ends.
+struct OpenStream<R: Platform>(Arc<Group<R>>);
+
+impl<R: Platform> Drop for OpenStream<R> {
+    fn drop(&mut self) {
+        self.0.stream_ended();
     }
 }
 

@@ -9,10 +9,10 @@ use helixflow_coordinator::config::{HttpPort, Port, Timings};
 use helixflow_coordinator::raft::{Handle, Role};
 use helixflow_coordinator::{Addresses, Coordinator, CoordinatorConfig, CoordinatorError};
 use helixflow_env::Env;
-use helixflow_env::net::Connector;
+use helixflow_env::net::{Connector, draw_ports};
 use helixflow_model::{ClusterId, CoordinatorId, Region};
 use helixflow_proto::v1::cluster_service_client::ClusterServiceClient;
-use helixflow_proto::v1::{BootstrapRequest, CoordinatorMember, ModelSpec};
+use helixflow_proto::v1::{AddModelRequest, BootstrapRequest, CoordinatorMember, ModelSpec};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -21,6 +21,9 @@ use tonic::transport::{Channel, Endpoint};
 
 /// Nothing here takes so long, even on a machine whose cores are all busy.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The port of a coordinator that was never started.
+const NO_PORT: &str = "127.0.0.1:0";
 
 /// A coordinator that runs.
 pub(crate) struct Running {
@@ -37,6 +40,7 @@ pub(crate) struct Cluster {
     pub(crate) running: BTreeMap<u64, Running>,
     ports: BTreeMap<u64, Addresses>,
     regions: BTreeMap<u64, &'static str>,
+    timings: Timings,
 }
 
 impl Cluster {
@@ -49,7 +53,7 @@ impl Cluster {
     pub(crate) async fn start_in(env: Env, count: u64) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (running, ports, regions) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let mut cluster = Self { env, folder, running, ports, regions };
+        let mut cluster = Self { env, folder, running, ports, regions, timings: timings() };
         for id in 1..=count {
             cluster.start_one(id).await;
         }
@@ -72,13 +76,32 @@ impl Cluster {
 
     /// The same, bootstrapped, with a leader.
     pub(crate) async fn bootstrapped(count: u64) -> Self {
-        let cluster = Self::start(count).await;
-        cluster.client(1).bootstrap(cluster.bootstrap_request()).await.expect("a bootstrap");
-        cluster
+        Self::start(count).await.bootstrap().await
     }
 
-    /// Starts a coordinator on its folder, on the ports that it had before.
+    /// The same, which waits so long for a leader that is silent.
+    pub(crate) async fn patient(count: u64, lease: Duration) -> Self {
+        let timings =
+            Timings { election_min: lease / 2, election_max: lease, node_lease: lease * 4, ..timings() };
+        let mut cluster = Self { timings, ..Self::start(0).await };
+        for id in 1..=count {
+            cluster.start_one(id).await;
+        }
+        cluster.bootstrap().await
+    }
+
+    async fn bootstrap(self) -> Self {
+        self.client(1).bootstrap(self.bootstrap_request()).await.expect("a bootstrap");
+        self
+    }
+
+    /// Starts a coordinator on its folder, on the ports that it had before; at its first start they are drawn.
     pub(crate) async fn start_one(&mut self, id: u64) {
+        if !self.ports.contains_key(&id) {
+            let drawn = draw_ports(&self.env, 3).await.expect("free ports");
+            let [grpc, raft] = [0, 1].map(|port: usize| drawn[port].to_string());
+            self.ports.insert(id, Addresses { grpc, raft, http: drawn[2] });
+        }
         let config = self.config(id);
         let coordinator = Coordinator::start(config, self.env.clone(), metrics()).await.expect("a start");
         let (stop, stopped) = oneshot::channel();
@@ -86,27 +109,23 @@ impl Cluster {
         let serve = coordinator.serve(async move {
             let _ = stopped.await;
         });
-        self.ports.insert(id, addresses.clone());
         self.running.insert(id, Running { addresses, raft, stop, ended: tokio::spawn(serve) });
     }
 
-    /// The configuration of a coordinator; its ports are drawn at its first start.
+    /// The configuration of a coordinator; it has ports once it was started.
     pub(crate) fn config(&self, id: u64) -> CoordinatorConfig {
-        let known = self.ports.get(&id);
-        let port = |address: Option<&String>| {
-            let listen: SocketAddr =
-                address.map_or(([127, 0, 0, 1], 0).into(), |address| address.parse().expect("an address"));
-            Port { listen, advertise: None }
-        };
+        let none = || Addresses { grpc: NO_PORT.to_owned(), raft: NO_PORT.to_owned(), http: socket(NO_PORT) };
+        let ports = self.ports.get(&id).cloned().unwrap_or_else(none);
+        let port = |address: &str| Port { listen: socket(address), advertise: None };
         CoordinatorConfig {
             cluster: ClusterId::new("alpha").expect("a valid name"),
             id: CoordinatorId(id),
             region: Region::new(self.region(id)).expect("a valid name"),
             data_dir: self.folder.path().join(id.to_string()),
-            grpc: port(known.map(|k| &k.grpc)),
-            raft: port(known.map(|k| &k.raft)),
-            http: HttpPort { listen: ([127, 0, 0, 1], 0).into() },
-            timings: timings(),
+            grpc: port(&ports.grpc),
+            raft: port(&ports.raft),
+            http: HttpPort { listen: ports.http },
+            timings: self.timings.clone(),
             reflection: true,
             otlp_endpoint: None,
         }
@@ -225,6 +244,12 @@ pub(crate) fn metrics() -> metrics_exporter_prometheus::PrometheusHandle {
     PrometheusBuilder::new().build_recorder().handle()
 }
 
+/// A write at a coordinator: it adds a model.
+pub(crate) async fn write(cluster: &Cluster, at: u64, name: &str) {
+    let request = AddModelRequest { model: Some(model(name)), write: None };
+    cluster.client(at).add_model(request).await.expect("a write");
+}
+
 /// A model that can be added.
 pub(crate) fn model(id: &str) -> ModelSpec {
     ModelSpec {
@@ -239,4 +264,8 @@ pub(crate) fn model(id: &str) -> ModelSpec {
         sources: Vec::new(),
         replicas: 1,
     }
+}
+
+fn socket(address: &str) -> SocketAddr {
+    address.parse().expect("an address")
 }

@@ -3,12 +3,12 @@
 use helixflow_coordinator::CoordinatorError;
 use helixflow_proto::error::Reason;
 use helixflow_proto::v1::{
-    AddCoordinatorProgress, AddCoordinatorRequest, AddModelRequest, GroupMember, ListCoordinatorsRequest,
+    AddCoordinatorProgress, AddCoordinatorRequest, GroupMember, ListCoordinatorsRequest,
     ListCoordinatorsResponse, RemoveCoordinatorRequest, SetLeaderRegionsRequest, TransferLeaderRequest,
 };
 use tonic::Status;
 
-use crate::cluster::{Cluster, eventually, model};
+use crate::cluster::{Cluster, eventually, write};
 
 /// Adds the coordinator at this Raft address, and gives the last thing told.
 async fn add(
@@ -42,11 +42,6 @@ fn roles(list: &ListCoordinatorsResponse) -> Vec<(u64, &str)> {
 async fn remove(cluster: &Cluster, at: u64, id: u64) -> Result<bool, Status> {
     let removed = cluster.client(at).remove_coordinator(RemoveCoordinatorRequest { id }).await?;
     Ok(removed.into_inner().was_member)
-}
-
-async fn write(cluster: &Cluster, at: u64, name: &str) {
-    let request = AddModelRequest { model: Some(model(name)), write: None };
-    cluster.client(at).add_model(request).await.expect("a write");
 }
 
 /// A bootstrapped group, and one more coordinator that is no member yet.

@@ -4,16 +4,9 @@
 use helixflow_coordinator::raft::{Backup, NewLifeError};
 use helixflow_coordinator::{CoordinatorError, Offline};
 use helixflow_model::Incarnation;
-use helixflow_proto::v1::{
-    AddCoordinatorRequest, AddModelRequest, BackupRequest, JoinNodeRequest, WatchNodeRequest,
-};
+use helixflow_proto::v1::{AddCoordinatorRequest, BackupRequest, JoinNodeRequest, WatchNodeRequest};
 
-use crate::cluster::{Cluster, eventually, model};
-
-async fn write(cluster: &Cluster, at: u64, name: &str) {
-    let request = AddModelRequest { model: Some(model(name)), write: None };
-    cluster.client(at).add_model(request).await.expect("a write");
-}
+use crate::cluster::{Cluster, eventually, write};
 
 async fn backup(cluster: &Cluster, at: u64) -> Vec<u8> {
     let mut chunks = cluster.client(at).backup(BackupRequest {}).await.expect("a backup").into_inner();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use helixflow_coordinator::{CoordinatorConfig, run};
 use helixflow_env::Env;
-use helixflow_env::net::Connector;
+use helixflow_env::net::{Connector, draw_ports};
 use helixflow_proto::v1::cluster_service_client::ClusterServiceClient;
 use helixflow_proto::v1::{BootstrapRequest, CoordinatorMember, StatusRequest, StatusResponse};
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -49,7 +49,8 @@ pub(crate) struct Seat {
 
 impl Seat {
     async fn start(env: &Env, folder: &Path, id: u64) -> Self {
-        let (grpc, raft, http) = (free(env).await, free(env).await, free(env).await);
+        let ports = draw_ports(env, 3).await.expect("free ports");
+        let [grpc, raft, http] = [0, 1, 2].map(|port: usize| ports[port].to_string());
         let text = format!(
             "cluster = \"alpha\"\nid = {id}\nregion = \"eu-1\"\ndata_dir = {:?}\n\
              grpc = {{ listen = {grpc:?} }}\nraft = {{ listen = {raft:?} }}\nhttp = {{ listen = {http:?} }}\n",
@@ -106,12 +107,6 @@ fn spawn(config: &Path) -> Child {
         }
     };
     command.stdout(Stdio::null()).spawn().expect("a process")
-}
-
-/// A loopback address that was free a moment ago.
-async fn free(env: &Env) -> String {
-    let listener = env.network.bind(([127, 0, 0, 1], 0).into()).await.expect("a free port");
-    listener.local_addr().to_string()
 }
 
 /// One cluster at a time: what one test measures, another must not disturb.

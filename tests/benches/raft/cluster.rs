@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use helixflow_env::Env;
-use helixflow_env::net::Connector;
+use helixflow_env::net::{Connector, draw_ports};
 use helixflow_tests::cluster::is_alive;
 use helixflow_tests::usage::cpu_time;
 use tempfile::TempDir;
@@ -173,15 +173,12 @@ async fn prepare(work: &Path) -> Result<(Env, TempDir, Vec<Ports>)> {
     let env = Env::real();
     let mut ports = Vec::new();
     for id in 1..=MEMBERS {
-        let (grpc, raft, http) = (free(&env).await?, free(&env).await?, free(&env).await?);
+        let mut drawn = draw_ports(&env, 3).await?.into_iter();
+        let mut next = || Ok::<_, anyhow::Error>(drawn.next().context("three ports")?.to_string());
+        let (grpc, raft, http) = (next()?, next()?, next()?);
         ports.push(Ports { id, grpc, raft, http });
     }
     Ok((env, tempfile::tempdir_in(work)?, ports))
-}
-
-/// A loopback address that was free a moment ago.
-async fn free(env: &Env) -> Result<String> {
-    Ok(env.network.bind(([127, 0, 0, 1], 0).into()).await?.local_addr().to_string())
 }
 
 /// Starts a process that ends with this one, however this one ends.

@@ -8,6 +8,7 @@ mod append;
 mod frame;
 mod heartbeat;
 mod peers;
+mod probe;
 mod transfer;
 
 use std::future::Future;

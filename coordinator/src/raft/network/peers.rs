@@ -58,7 +58,16 @@ impl Peers {
 
     /// Where a member is now; where it was, if it is none any more.
     pub(super) fn address(&self, id: CoordinatorId, known: &str) -> String {
-        self.addresses.lock().get(&id).cloned().unwrap_or_else(|| known.to_owned())
+        self.known_address(id).unwrap_or_else(|| known.to_owned())
+    }
+
+    /// Where a member is now, if it is one.
+    pub(super) fn known_address(&self, id: CoordinatorId) -> Option<String> {
+        self.addresses.lock().get(&id).cloned()
+    }
+
+    pub(super) fn network(&self) -> &Arc<dyn Network> {
+        &self.network
     }
 
     /// One member, with its frames addressed to it and its disk.
