@@ -75,7 +75,7 @@ verify-engine: export HELIXFLOW_TEST_PYTHON := $(PYTHON)
 verify-engine: model tools ## Hold the engine to its references on whole texts, and to itself over every split of layers
 	cargo test --workspace --locked --no-fail-fast $(ENGINE_TESTS:%=--test %) -- --nocapture
 
-# A run of the simulation: any seed, Faults, MutedLeader, DeafLeader or BridgedLeader, and a bug of planted/mod.rs or none.
+# A run of the simulation: any seed, a scenario of simulation/world.rs, and a bug of simulation/planted/mod.rs or none.
 SEED      ?= 1
 SCENARIO  ?= Faults
 BUG       ?= none

@@ -19,7 +19,7 @@ use tonic::transport::{Channel, Endpoint};
 
 use super::events::Events;
 use super::host::{CLIENTS, name};
-use super::network::SimulatedNetwork;
+use super::network::{Machines, SimulatedNetwork};
 
 /// Registers in use: few, so that operations meet.
 pub(super) const KEYS: u64 = 4;
@@ -42,6 +42,7 @@ pub(super) struct Shared {
     pub(super) seed: u64,
     pub(super) coordinators: u64,
     pub(super) events: Events,
+    pub(super) machines: Machines,
     /// Reads promise to be confirmed, and are not: a planted bug.
     pub(super) stale_reads: bool,
     pub(super) history: Arc<Mutex<History>>,
@@ -53,8 +54,8 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(seed: u64, coordinators: u64, events: Events, stale_reads: bool) -> Self {
-        let (history, served_ms, stop) = Default::default();
-        Self { seed, coordinators, events, stale_reads, history, served_ms, stop }
+        let (machines, history, served_ms, stop) = Default::default();
+        Self { seed, coordinators, events, machines, stale_reads, history, served_ms, stop }
     }
 
     fn served(&self, coordinator: u64) {
@@ -72,9 +73,9 @@ impl Shared {
 pub(super) type ClusterClient = ClusterServiceClient<Channel>;
 
 /// A client of one coordinator. It connects with its first call.
-pub(super) fn connect(coordinator: u64) -> ClusterClient {
+pub(super) fn connect(coordinator: u64, machines: Machines) -> ClusterClient {
     let endpoint = Endpoint::from_shared(format!("http://{}:{CLIENTS}", name(coordinator)));
-    let connector = Connector(Arc::new(SimulatedNetwork));
+    let connector = Connector(Arc::new(SimulatedNetwork { us: "client".to_owned(), machines }));
     let endpoint = endpoint.expect("an address").connect_timeout(PATIENCE / 2);
     ClusterServiceClient::new(endpoint.connect_with_connector_lazy(connector))
 }
@@ -122,7 +123,8 @@ impl Client {
     }
 
     fn client(&mut self, coordinator: u64) -> ClusterClient {
-        self.channels.entry(coordinator).or_insert_with(|| connect(coordinator)).clone()
+        let machines = &self.shared.machines;
+        self.channels.entry(coordinator).or_insert_with(|| connect(coordinator, machines.clone())).clone()
     }
 
     /// A write of a value of its own, which begins when it is first polled.

@@ -43,6 +43,7 @@ impl World<'_> {
 
     /// Mends every disk and every link.
     pub(super) fn heal(&mut self) {
+        self.shared.machines.mend_cuts();
         for (a, seat) in &self.seats {
             seat.disk.set_faults(DiskFaults::default());
             for b in self.seats.keys().filter(|b| *b != a) {
@@ -89,12 +90,14 @@ impl World<'_> {
 
     fn cut(&self, from: u64, to: u64) {
         self.sim.partition_oneway(name(from), name(to));
+        self.shared.machines.cut(name(from), name(to));
     }
 
     fn take_down(&mut self, id: u64) {
         if self.sim.is_host_running(name(id)) {
             self.sim.crash(name(id));
         }
+        self.shared.machines.process_ended(name(id));
         *self.seats[&id].process.lock() = Process::Down;
         self.restarts.remove(&id);
     }
@@ -102,6 +105,7 @@ impl World<'_> {
     fn cut_power(&mut self, id: u64) {
         self.take_down(id);
         self.seats[&id].disk.crash(&self.random);
+        self.shared.machines.forget(&name(id));
     }
 
     /// Flips a bit of what was durable before the last batch: at the very end of a log damage looks like a torn end.
@@ -134,6 +138,7 @@ impl World<'_> {
             {
                 self.explain(id, &reason)?;
                 self.sim.crash(name(id));
+                self.shared.machines.process_ended(name(id));
                 *self.seats[&id].process.lock() = Process::Down;
                 self.restarts.entry(id).or_insert(now + RESTART_MS);
             }
@@ -143,6 +148,7 @@ impl World<'_> {
             self.restarts.iter().filter(|(id, at)| **at <= now && !held(**id)).map(|(id, _)| *id).collect();
         for id in due {
             self.restarts.remove(&id);
+            self.shared.machines.forget(&name(id));
             if !self.sim.is_host_running(name(id)) {
                 self.sim.bounce(name(id));
             }

@@ -24,7 +24,7 @@ use tonic::service::Routes;
 use tonic::transport::Server as Port;
 
 use super::events::Events;
-use super::network::SimulatedNetwork;
+use super::network::{Machines, SimulatedNetwork};
 use super::planted::{Bug, PlantedMachine, PlantedStorage, PlantedStore, UnsyncedDisk};
 use super::runtime::{SimulatedRuntime, set_clock};
 use crate::config::Timings;
@@ -55,6 +55,7 @@ pub(super) struct Seat {
     pub(super) clock_rate: f64,
     pub(super) calendar_ms: i64,
     pub(super) seed: u64,
+    pub(super) machines: Machines,
     boots: Arc<AtomicU64>,
     /// What its disk had refused when its process was started.
     refusals: Arc<AtomicU64>,
@@ -81,13 +82,33 @@ pub(super) struct Observed {
 }
 
 impl Seat {
-    pub(super) fn new(id: u64, seed: u64, is_old: bool, bug: Option<Bug>, events: Events) -> Self {
+    pub(super) fn new(
+        id: u64,
+        seed: u64,
+        is_old: bool,
+        bug: Option<Bug>,
+        shared: (Events, Machines),
+    ) -> Self {
+        let (events, machines) = shared;
         let random = SeededRandom::new(seed ^ (id << 48));
         // Far worse than real clocks: a tenth fast or slow, a calendar wrong by minutes.
         let clock_rate = 0.9 + 0.2 * (random.next_u64() % 1000) as f64 / 1000.0;
         let calendar_ms = i64::try_from(random.next_u64() % 400_000).unwrap_or_default() - 200_000;
         let (disk, boots, refusals, process) = Default::default();
-        Self { id, disk, bug, events, is_old, clock_rate, calendar_ms, seed, boots, refusals, process }
+        Self {
+            id,
+            disk,
+            bug,
+            events,
+            is_old,
+            clock_rate,
+            calendar_ms,
+            seed,
+            machines,
+            boots,
+            refusals,
+            process,
+        }
     }
 
     pub(super) fn name(&self) -> String {
@@ -141,7 +162,8 @@ impl Seat {
             Some(Bug::SyncLeftOut) => Arc::new(UnsyncedDisk(self.disk.clone())),
             _ => Arc::new(self.disk.clone()),
         };
-        let network: Arc<dyn Network> = Arc::new(SimulatedNetwork);
+        let network: Arc<dyn Network> =
+            Arc::new(SimulatedNetwork { us: self.name(), machines: self.machines.clone() });
         let random = Arc::new(SeededRandom::new(self.seed ^ (self.id << 32) ^ (boot << 40)));
         let wall_clock = Arc::new(Calendar { rate: self.clock_rate, offset_ms: self.calendar_ms });
         Env { wall_clock, random, network, disk }

@@ -1,4 +1,4 @@
-//! The phases of a run: faults, then none; or one cut of the leader, and then none.
+//! The phases of a run: faults, then none; or one loss of the leader, and then none.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
@@ -12,9 +12,11 @@ use super::world::{Scenario, World};
 pub(super) const SAFETY_MS: u64 = 8_000;
 /// How long every coordinator may take to serve once they have ended.
 const LIVENESS_MS: u64 = 6_000;
-/// When the leader is cut off.
-const CUT_MS: u64 = 2_000;
-/// Writes go on without a leader that was cut off within so many of the longest election timeouts.
+/// When the leader is lost.
+const LOST_MS: u64 = 2_000;
+/// Writes go on without a leader whose process is gone within so many of the longest election timeouts,
+const REPLACED_WITHIN_ELECTIONS: u32 = 1;
+/// and within so many without one that is silent, or heard by some.
 const RESUMED_WITHIN_ELECTIONS: u32 = 8;
 
 /// Where a run is.
@@ -23,9 +25,9 @@ pub(super) enum Phase {
     /// Faults come and go.
     Safety,
     /// Nothing has gone wrong yet.
-    BeforeCut,
-    /// The leader was cut off, and stays so.
-    Cut { leader: u64, since_ms: u64 },
+    BeforeLoss,
+    /// The leader was cut off, or is down, and stays so.
+    Lost { leader: u64, since_ms: u64 },
     /// Every fault has ended.
     Liveness { since_ms: u64 },
     /// Every coordinator served.
@@ -37,10 +39,10 @@ impl World<'_> {
     pub(super) fn go_on(&mut self, now: u64) -> Result<(), String> {
         match self.phase {
             Phase::Safety if now >= SAFETY_MS && self.under_way.is_empty() => self.end_all(now),
-            Phase::BeforeCut if now >= CUT_MS => self.cut_leader(now),
-            Phase::Cut { leader, since_ms } => self.judge_cut(leader, since_ms, now)?,
+            Phase::BeforeLoss if now >= LOST_MS => self.lose_leader(now),
+            Phase::Lost { leader, since_ms } => self.judge_loss(leader, since_ms, now)?,
             Phase::Liveness { since_ms } => self.judge_liveness(since_ms, now)?,
-            Phase::Safety | Phase::BeforeCut | Phase::Done => {}
+            Phase::Safety | Phase::BeforeLoss | Phase::Done => {}
         }
         Ok(())
     }
@@ -51,24 +53,26 @@ impl World<'_> {
         self.note("every fault has ended");
     }
 
-    fn cut_leader(&mut self, now: u64) {
+    fn lose_leader(&mut self, now: u64) {
         let Some((_, leader)) = self.seen.last_leader() else { return };
         let bridge = leader % self.run.coordinators + 1;
         match self.run.scenario {
             Scenario::MutedLeader => self.begin(&Fault::Muted(leader)),
             Scenario::DeafLeader => self.begin(&Fault::Deaf(leader)),
+            Scenario::KilledLeader => self.begin(&Fault::Kill(leader)),
+            Scenario::DarkLeader => self.begin(&Fault::PowerCut(leader)),
             Scenario::BridgedLeader | Scenario::Faults => {
                 let others: Vec<u64> =
                     self.seats.keys().copied().filter(|id| ![leader, bridge].contains(id)).collect();
                 others.iter().for_each(|other| self.begin(&Fault::Cut(leader, *other)));
             }
         }
-        self.note(&format!("{:?}: {} is cut off", self.run.scenario, name(leader)));
-        self.phase = Phase::Cut { leader, since_ms: now };
+        self.note(&format!("{:?}: {} is lost", self.run.scenario, name(leader)));
+        self.phase = Phase::Lost { leader, since_ms: now };
     }
 
     /// Somebody else leads, and one of the others has acknowledged a write since.
-    fn judge_cut(&mut self, leader: u64, since_ms: u64, now: u64) -> Result<(), String> {
+    fn judge_loss(&mut self, leader: u64, since_ms: u64, now: u64) -> Result<(), String> {
         let replaced = self.seen.last_leader_since().filter(|(id, _)| *id != leader).map(|(_, at)| at);
         let resumed = replaced.is_some_and(|at| {
             let served = self.shared.served_ms.lock();
@@ -76,14 +80,21 @@ impl World<'_> {
         });
         if resumed {
             self.recovered = Duration::from_millis(now - since_ms);
+            if self.is_down(leader) {
+                self.restarts.insert(leader, now);
+            }
             self.end_all(now);
             return Ok(());
         }
-        let limit = timings().election_max * RESUMED_WITHIN_ELECTIONS;
+        let elections = match self.run.scenario {
+            Scenario::KilledLeader => REPLACED_WITHIN_ELECTIONS,
+            _ => RESUMED_WITHIN_ELECTIONS,
+        };
+        let limit = timings().election_max * elections;
         if Duration::from_millis(now - since_ms) <= limit {
             return Ok(());
         }
-        Err(format!("no write went on within {limit:?} of the cut of {}", name(leader)))
+        Err(format!("no write went on within {limit:?} of the loss of {}", name(leader)))
     }
 
     /// Every coordinator that is not lost for good has to acknowledge a write.
@@ -113,5 +124,9 @@ impl World<'_> {
     /// Its disk has rotted, and it refuses to start.
     fn is_lost(&self, id: u64) -> bool {
         self.rotten.contains(&id) && !matches!(&*self.seats[&id].process.lock(), Process::Up(_))
+    }
+
+    fn is_down(&self, id: u64) -> bool {
+        matches!(&*self.seats[&id].process.lock(), Process::Down)
     }
 }

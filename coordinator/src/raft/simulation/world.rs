@@ -13,6 +13,7 @@ use super::client::{Client, Shared, connect};
 use super::events::Events;
 use super::faults::{Planned, old, plan};
 use super::host::{CLIENTS, PEERS, Seat, name};
+use super::network::Machines;
 use super::phases::{Phase, SAFETY_MS};
 use super::planted::Bug;
 use super::runtime;
@@ -48,6 +49,10 @@ pub(super) enum Scenario {
     DeafLeader,
     /// The leader and all but one of the others do not hear each other.
     BridgedLeader,
+    /// The leader's process is killed, and its machine says so.
+    KilledLeader,
+    /// The leader's machine loses its power.
+    DarkLeader,
 }
 
 /// What came of it.
@@ -55,7 +60,7 @@ pub(super) struct Report {
     pub(super) events: String,
     pub(super) simulated: Duration,
     pub(super) operations: usize,
-    /// From the end of the last fault until every coordinator served again, or from the cut of the leader until writes
+    /// From the end of the last fault until every coordinator served again, or from the loss of the leader until writes
     /// went on without it.
     pub(super) recovered: Duration,
     pub(super) violation: Option<String>,
@@ -112,7 +117,7 @@ impl World<'_> {
         let mut seats = BTreeMap::new();
         for id in 1..=coordinators {
             let is_old = faults && old(seed) == Some(id);
-            let seat = Seat::new(id, seed, is_old, bug, events.clone());
+            let seat = Seat::new(id, seed, is_old, bug, (events.clone(), shared.machines.clone()));
             seats.insert(id, seat.clone());
             sim.host(name(id), move || seat.clone().run());
         }
@@ -122,7 +127,7 @@ impl World<'_> {
         }
         let mut planned = if faults { plan(seed, coordinators, SAFETY_MS) } else { Vec::new() };
         planned.reverse();
-        let phase = if faults { Phase::Safety } else { Phase::BeforeCut };
+        let phase = if faults { Phase::Safety } else { Phase::BeforeLoss };
         let (seen, under_way, restarts, rotten, recovered) = Default::default();
         let random = SeededRandom::new(seed ^ 0xd15c);
         Self { run, sim, seats, shared, seen, random, phase, recovered, planned, under_way, restarts, rotten }
@@ -197,7 +202,7 @@ async fn bootstrap(coordinators: u64) -> turmoil::Result {
         raft: format!("{}:{PEERS}", name(id)),
     };
     let request = BootstrapRequest { members: (1..=coordinators).map(member).collect() };
-    let mut client = connect(1);
+    let mut client = connect(1, Machines::default());
     while !matches!(timeout(Duration::from_secs(1), client.bootstrap(request.clone())).await, Ok(Ok(_))) {
         sleep(Duration::from_millis(20)).await;
     }
