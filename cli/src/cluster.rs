@@ -1,4 +1,4 @@
-//! `helixflow cluster`: the whole state in a file, and a new life of the cluster from it.
+//! `helixflow cluster`: its beginning, the whole state in a file, and a new life of the cluster from it.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,6 +8,7 @@ use clap::ValueHint;
 use helixflow_coordinator::raft::{Backup, NewLife};
 use helixflow_coordinator::{CoordinatorConfig, Offline};
 use helixflow_env::Env;
+use helixflow_proto::v1::CoordinatorMember;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::endpoint::{Target, runtime};
@@ -19,6 +20,17 @@ const TEMPLATE: &str = "backup [{bar:30}] {bytes}/{total_bytes}";
 /// What to do with a cluster's state.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
+    /// Make a new cluster of running coordinators that have no log yet
+    #[command(
+        after_help = "Once in the life of a cluster: start each coordinator with `helixflow coordinator run`, with an id of its\nown and an empty data_dir, then name them all here, and one of them with --endpoint. A coordinator that has\na log is refused. More are added later, with `helixflow coordinator add`."
+    )]
+    Bootstrap {
+        /// The addresses of their Raft ports; each tells its id, region and other address itself
+        #[arg(value_name = "HOST:PORT", required = true, value_parser = crate::endpoint::host_and_port)]
+        raft: Vec<String>,
+        #[command(flatten)]
+        target: Target,
+    },
     /// Write the whole state to a file: members, nodes, models, placements, tenants, keys
     #[command(
         after_help = "The state is confirmed by a majority of coordinators before it is read. Weights are no part of it."
@@ -46,10 +58,21 @@ pub(crate) enum Command {
 
 pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Bootstrap { raft, target } => bootstrap(raft, &target)?,
         Command::Backup { file, target } => backup(&file, &target)?,
         Command::Restore { file, config } => restore(&file, &config)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn bootstrap(raft: Vec<String>, target: &Target) -> anyhow::Result<()> {
+    let session = target.open()?;
+    for CoordinatorMember { id, region, grpc, raft } in session.wait(session.client.bootstrap(raft))? {
+        terminal::line(format_args!("coordinator-{id} in {region}: Raft at {raft}, gRPC at {grpc}"))?;
+    }
+    terminal::line(format_args!(
+        "are one cluster; `helixflow coordinator list` shows who leads. Nodes join by `helixflow node run`."
+    ))
 }
 
 fn backup(file: &Path, target: &Target) -> anyhow::Result<()> {

@@ -64,7 +64,7 @@ pub(crate) struct Service {
 ///
 /// Needs a running tokio runtime.
 pub(crate) fn daemon(service: &Service, verbose: u8) -> anyhow::Result<Telemetry> {
-    let level = if verbose == 0 { "info,openraft=warn" } else { "debug,h2=info,hyper=info" };
+    let level = if verbose == 0 { "info,openraft=error" } else { "debug,h2=info,hyper=info" };
     let logs = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(false)

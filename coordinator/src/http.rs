@@ -45,7 +45,10 @@ async fn ready(State(shown): State<Shown>) -> (StatusCode, &'static str) {
     if shown.raft.state().borrow().identity().is_some() {
         (StatusCode::OK, "ok\n")
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not a member of a cluster yet: bootstrap it\n")
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not a member of a cluster yet: see helixflow cluster bootstrap, or helixflow coordinator add\n",
+        )
     }
 }
 

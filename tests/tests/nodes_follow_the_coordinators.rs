@@ -11,7 +11,7 @@ use helixflow_coordinator::{Addresses, Coordinator, CoordinatorConfig, Coordinat
 use helixflow_env::Env;
 use helixflow_model::{Bytes, ClusterId, CoordinatorId, Region};
 use helixflow_node::{GrpcPort, NodeConfig, NodeError};
-use helixflow_proto::v1::{CoordinatorMember, NodeStatus};
+use helixflow_proto::v1::NodeStatus;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -116,8 +116,8 @@ async fn seen(at: &Addresses, what: &str, holds: impl Fn(&NodeStatus) -> bool) -
 
 /// A cluster of the one coordinator.
 async fn bootstrap(first: &Addresses) -> Result<()> {
-    let (region, grpc, raft) = (REGION.to_owned(), first.grpc.clone(), first.raft.clone());
-    Ok(client(first)?.bootstrap(vec![CoordinatorMember { id: 1, region, grpc, raft }]).await?)
+    client(first)?.bootstrap(vec![first.raft.clone()]).await?;
+    Ok(())
 }
 
 /// Makes `new` a member at `old`, waits until it gets the node's reports, then removes `old`.

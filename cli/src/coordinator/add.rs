@@ -47,7 +47,7 @@ async fn follow(client: &Client, raft: String, observer: bool) -> anyhow::Result
         if bar.is_hidden() && told != step.role && !step.done {
             told.clone_from(&step.role);
             eprintln!(
-                "coordinator-{id} is a {told}, with {} of {} entries",
+                "coordinator-{id}: {told}, with {} of {} entries of the log",
                 step.matched_index, step.last_index
             );
         }

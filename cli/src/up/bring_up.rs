@@ -7,12 +7,12 @@ use anyhow::Context;
 use helixflow_client::{Client, ClientOptions};
 use helixflow_env::Env;
 use helixflow_model::ModelSpec;
-use helixflow_proto::v1::{CoordinatorMember, NodeStatus, ReplicaPhase, StatusResponse};
+use helixflow_proto::v1::{NodeStatus, ReplicaPhase, StatusResponse};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::board::{Board, READY, Step};
-use super::layout::{CoordinatorSeat, Layout};
+use super::layout::Layout;
 use super::supervisor::Supervisor;
 
 /// How often the cluster is asked how far it is.
@@ -145,7 +145,8 @@ impl Start {
     /// Makes the first members. A cluster that comes back has some already, perhaps others than it began with.
     async fn bootstrap(&self) -> anyhow::Result<()> {
         let known = self.any.status().await.context("asking who the members are")?.coordinators;
-        match self.any.bootstrap(members(&self.layout)).await {
+        let raft = self.layout.coordinators.iter().map(|seat| seat.raft.clone()).collect();
+        match self.any.bootstrap(raft).await {
             Err(error) if known.is_empty() => Err(error).context("making the cluster's first members"),
             _ => Ok(()),
         }
@@ -212,16 +213,6 @@ async fn until(mut holds: impl AsyncFnMut() -> bool) {
     while !holds().await {
         sleep(POLL).await;
     }
-}
-
-fn members(layout: &Layout) -> Vec<CoordinatorMember> {
-    let member = |c: &CoordinatorSeat| CoordinatorMember {
-        id: c.id,
-        region: c.region.to_string(),
-        grpc: c.grpc.clone(),
-        raft: c.raft.clone(),
-    };
-    layout.coordinators.iter().map(member).collect()
 }
 
 fn step_of(status: &StatusResponse, address: &str) -> Step {

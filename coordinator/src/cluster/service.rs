@@ -1,6 +1,5 @@
 //! The calls themselves: check, write through the log, answer.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,26 +7,24 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use helixflow_env::WallClock;
 use helixflow_model::{
-    Bytes, ClusterId, CoordinatorId, FeatureLevel, Incarnation, ModelSpec, NodeId, Region, Sequence,
-    SessionId,
+    Bytes, ClusterId, CoordinatorId, Incarnation, ModelSpec, NodeId, Region, Sequence, SessionId,
 };
 use helixflow_policy::failover::Advice;
 use helixflow_policy::state::{
-    Capacity, ClusterState, Command, Coordinator, MAX_COORDINATORS, NodeUuid, Outcome, Refusal, SESSION_LIFE,
-    Voting, WriteId,
+    Capacity, ClusterState, Command, MAX_COORDINATORS, NodeUuid, Outcome, Refusal, SESSION_LIFE, Voting,
+    WriteId,
 };
 use helixflow_proto::context::CallContext;
 use helixflow_proto::error::{Reason, invalid, status};
 use helixflow_proto::v1::cluster_service_server::ClusterService;
 use helixflow_proto::v1::{
     self, AddCoordinatorProgress, AddCoordinatorRequest, AddModelRequest, AddModelResponse, BackupChunk,
-    BackupRequest, BootstrapRequest, BootstrapResponse, CoordinatorMember, GetTenantRequest,
-    GetTenantResponse, JoinNodeRequest, JoinNodeResponse, ListCoordinatorsRequest, ListCoordinatorsResponse,
-    NodePart, OpenSessionRequest, OpenSessionResponse, PutKeyRequest, PutKeyResponse, PutTenantRequest,
-    PutTenantResponse, RemoveCoordinatorRequest, RemoveCoordinatorResponse, RemoveKeyRequest,
-    RemoveKeyResponse, RemoveTenantRequest, RemoveTenantResponse, SetLeaderRegionsRequest,
-    SetLeaderRegionsResponse, StatusRequest, StatusResponse, TransferLeaderRequest, TransferLeaderResponse,
-    WatchNodeRequest,
+    BackupRequest, BootstrapRequest, BootstrapResponse, GetTenantRequest, GetTenantResponse, JoinNodeRequest,
+    JoinNodeResponse, ListCoordinatorsRequest, ListCoordinatorsResponse, NodePart, OpenSessionRequest,
+    OpenSessionResponse, PutKeyRequest, PutKeyResponse, PutTenantRequest, PutTenantResponse,
+    RemoveCoordinatorRequest, RemoveCoordinatorResponse, RemoveKeyRequest, RemoveKeyResponse,
+    RemoveTenantRequest, RemoveTenantResponse, SetLeaderRegionsRequest, SetLeaderRegionsResponse,
+    StatusRequest, StatusResponse, TransferLeaderRequest, TransferLeaderResponse, WatchNodeRequest,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
@@ -39,15 +36,17 @@ use tracing::Instrument;
 use super::backup;
 use super::freshness::{asked, freshness, millis};
 use super::members;
-use super::status::{View, describe};
+use super::status::{View, describe, member};
 use super::tenants;
 use super::warnings::warnings;
 use super::watch::parts;
-use crate::raft::{Applied, Consistency, Handle, WRITE_DEADLINE};
+use crate::raft::{Applied, Consistency, Described, Handle, WRITE_DEADLINE};
 use crate::telemetry::Reports;
 
 /// How long a node that joined elsewhere may take to become known here.
 const KNOWN_WITHIN: Duration = Duration::from_secs(2);
+/// What an answer may take to its caller: a round trip between far regions.
+const TIME_TO_ANSWER: Duration = Duration::from_millis(200);
 /// Steps of an addition that wait to be read.
 const STEPS_AHEAD: usize = 4;
 /// The life of a new cluster.
@@ -143,10 +142,13 @@ fn context<T>(request: &Request<T>) -> Result<CallContext, Status> {
     Ok(write_context(CallContext::of(request)?))
 }
 
-/// The same for one write of a call that may take longer.
+/// The same for one write of a call that may take longer. It ends a little before its caller gives up, so that the caller
+/// hears why.
 pub(super) fn write_context(context: &CallContext) -> CallContext {
-    let latest = Instant::now() + WRITE_DEADLINE;
-    let deadline = Some(context.deadline.map_or(latest, |asked| asked.min(latest)));
+    let now = Instant::now();
+    let latest = now + WRITE_DEADLINE;
+    let early = |asked: Instant| asked - TIME_TO_ANSWER.min(asked.saturating_duration_since(now) / 4);
+    let deadline = Some(context.deadline.map_or(latest, |asked| early(asked).min(latest)));
     CallContext { deadline, ..context.clone() }
 }
 
@@ -157,16 +159,20 @@ impl ClusterService for Service {
         request: Request<BootstrapRequest>,
     ) -> Result<Response<BootstrapResponse>, Status> {
         let context = context(&request)?;
-        let members = first_members(request.into_inner())?;
-        self.raft.bootstrap(members.iter().map(|(id, m)| (*id, m.raft.clone())).collect()).await?;
+        let BootstrapRequest { raft } = request.into_inner();
+        if raft.is_empty() || raft.len() > MAX_COORDINATORS {
+            let found = raft.len();
+            return Err(invalid("raft", format!("raft: {found} addresses; give 1 to {MAX_COORDINATORS}")));
+        }
+        let members = self.raft.bootstrap(raft).await?;
         let cluster = self.cluster.clone();
         self.write(Command::Bootstrap { cluster, incarnation: FIRST_INCARNATION }, context.clone()).await?;
-        for (id, mut coordinator) in members {
-            // Each says itself what it can do: one of an older build cannot apply newer commands.
-            coordinator.level = self.raft.describe(coordinator.raft.clone()).await?.about.level;
-            self.write(Command::RegisterCoordinator { id, coordinator }, context.clone()).await?;
+        for Described { id, about, .. } in &members {
+            let register = Command::RegisterCoordinator { id: *id, coordinator: about.clone() };
+            self.write(register, context.clone()).await?;
         }
-        Ok(Response::new(BootstrapResponse {}))
+        let members = members.iter().map(|Described { id, about, .. }| member(*id, about)).collect();
+        Ok(Response::new(BootstrapResponse { members }))
     }
 
     async fn status(&self, request: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
@@ -357,26 +363,6 @@ impl ClusterService for Service {
         let chunks = backup::chunks(reading.state, self.clock.now_unix_ms())?;
         Ok(Response::new(futures::stream::iter(chunks.map(Ok)).boxed()))
     }
-}
-
-/// The members of a bootstrap, each id once, and none known to do more than any build does.
-fn first_members(request: BootstrapRequest) -> Result<BTreeMap<CoordinatorId, Coordinator>, Status> {
-    if request.members.is_empty() || request.members.len() > MAX_COORDINATORS {
-        let found = request.members.len();
-        return Err(invalid("members", format!("members: {found} of them; give 1 to {MAX_COORDINATORS}")));
-    }
-    let mut members = BTreeMap::new();
-    for CoordinatorMember { id, region, grpc, raft } in request.members {
-        let region = Region::new(region).map_err(|error| invalid("members.region", error.to_string()))?;
-        if members
-            .insert(CoordinatorId(id), Coordinator { region, grpc, raft, level: FeatureLevel(1) })
-            .is_some()
-            || id == 0
-        {
-            return Err(invalid("members.id", format!("members.id: {id}; give each its own, from 1")));
-        }
-    }
-    Ok(members)
 }
 
 fn join(request: JoinNodeRequest) -> Result<Command, Status> {

@@ -60,9 +60,13 @@ fn coordinator(standing: &Standing, id: CoordinatorId, known: &Coordinator) -> C
     } else {
         Role::Learner.to_string()
     };
+    CoordinatorStatus { member: Some(member(id, known)), role }
+}
+
+/// A coordinator as clients are told of it.
+pub(super) fn member(id: CoordinatorId, known: &Coordinator) -> CoordinatorMember {
     let Coordinator { region, grpc, raft, .. } = known.clone();
-    let member = CoordinatorMember { id: id.0, region: region.into(), grpc, raft };
-    CoordinatorStatus { member: Some(member), role }
+    CoordinatorMember { id: id.0, region: region.into(), grpc, raft }
 }
 
 fn node(view: &View<'_>, id: NodeId, known: &Node) -> NodeStatus {

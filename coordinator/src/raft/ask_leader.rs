@@ -27,9 +27,14 @@ pub enum ChangeError {
     Refused(#[from] ChangeRefusal),
     /// No leader was found in time.
     #[error(
-        "no majority of coordinators answered in time, so nothing was changed: start the missing ones, then try again"
+        "no majority of coordinators answered in time, so nothing was changed: start the missing ones, then try again; helixflow coordinator recover is for when they are lost for good"
     )]
     NoQuorum,
+    /// There is no group to change.
+    #[error(
+        "this coordinator belongs to no cluster yet: make one with helixflow cluster bootstrap, or add it to one with helixflow coordinator add, asking a member"
+    )]
+    NoCluster,
     /// It may have been made.
     #[error(
         "whether the change took effect is not known: look at helixflow coordinator list, or give the same command again"
@@ -43,7 +48,7 @@ pub enum ChangeError {
 impl From<ChangeError> for Status {
     fn from(error: ChangeError) -> Self {
         let reason = match &error {
-            ChangeError::Refused(_) => Reason::Refused,
+            ChangeError::Refused(_) | ChangeError::NoCluster => Reason::Refused,
             ChangeError::NoQuorum => Reason::NoQuorum,
             ChangeError::OutcomeUnknown => Reason::OutcomeUnknown,
             ChangeError::Stopped => Reason::Draining,
@@ -60,6 +65,9 @@ pub(super) async fn ask_leader<R: Platform>(
 ) -> Result<Survey, ChangeError> {
     let deadline = context.deadline.unwrap_or_else(|| Instant::now() + CHANGE_DEADLINE);
     let mut leader_elsewhere = None;
+    if group.members().is_empty() {
+        return Err(ChangeError::NoCluster);
+    }
     let mut guesses = group.others().into_iter().cycle();
     while Instant::now() < deadline {
         let reply = match leader_elsewhere {

@@ -48,7 +48,9 @@ pub enum BackupError {
     #[error("the backup cannot be read")]
     Record(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// There is nothing to keep yet.
-    #[error("the cluster is not bootstrapped: there is nothing to back up yet")]
+    #[error(
+        "the coordinator belongs to no cluster yet, so there is nothing to keep: helixflow cluster bootstrap makes one"
+    )]
     NoCluster,
 }
 

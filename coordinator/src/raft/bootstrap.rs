@@ -7,10 +7,10 @@ use helixflow_proto::error::{Reason, status};
 use openraft::errors::{InitializeError, RaftError};
 use tonic::Status;
 
-use super::describe::{Described, describe};
+use super::describe::{Described, identify};
 use super::group::Group;
 use super::platform::Platform;
-use super::types::{DiskId, Member};
+use super::types::Member;
 
 /// Why no group was made.
 #[derive(Debug, thiserror::Error)]
@@ -39,25 +39,18 @@ pub enum BootstrapError {
         /// Where.
         address: String,
     },
-    /// A member to be does not answer.
-    #[error("{id} at {address} does not answer: start it, or correct its address")]
-    NoAnswer {
-        /// Who.
+    /// A member to be does not answer, or not where it says.
+    #[error("{}", .0.message())]
+    NotFound(Box<Status>),
+    /// Two members to be have one id.
+    #[error("{id} answers at {first} and at {second}: give each coordinator its own id, and name each once")]
+    Twice {
+        /// Whose id it is.
         id: CoordinatorId,
-        /// Where.
-        address: String,
-        /// What its silence looked like.
-        source: Box<Status>,
-    },
-    /// Somebody else answers at its address.
-    #[error("at {address} answers {found}, not {id}: correct the address")]
-    SomebodyElse {
-        /// Who was expected.
-        id: CoordinatorId,
-        /// Where.
-        address: String,
-        /// Who answered.
-        found: CoordinatorId,
+        /// Where it answers,
+        first: String,
+        /// and where it answers too.
+        second: String,
     },
     /// This coordinator's Raft has ended.
     #[error("this coordinator is stopping: ask another one")]
@@ -70,72 +63,72 @@ impl From<BootstrapError> for Status {
             BootstrapError::NotAMember { .. }
             | BootstrapError::HasALog { .. }
             | BootstrapError::PeerHasALog { .. }
-            | BootstrapError::SomebodyElse { .. } => Reason::Refused,
-            BootstrapError::NoAnswer { .. } => Reason::NoQuorum,
+            | BootstrapError::NotFound(_)
+            | BootstrapError::Twice { .. } => Reason::Refused,
             BootstrapError::Stopped => Reason::Draining,
         };
-        let cause = match &error {
-            BootstrapError::NoAnswer { source, .. } => format!(" ({})", source.message()),
-            _ => String::new(),
-        };
-        status(reason, format!("{error}{cause}"))
+        status(reason, error.to_string())
     }
 }
 
-/// Makes the group of these members, by their Raft addresses. Asked again for the same members, it changes nothing.
+/// Makes the group of those who answer at these Raft addresses. Asked again for the same members, it changes nothing.
 pub(super) async fn bootstrap<R: Platform>(
     group: &Group<R>,
-    addresses: &BTreeMap<CoordinatorId, String>,
-) -> Result<(), BootstrapError> {
-    let us = group.us();
+    addresses: &[String],
+) -> Result<Vec<Described>, BootstrapError> {
+    let found = identified(group, addresses).await?;
+    let members = found.iter().map(|(id, member)| {
+        let raft = member.about.raft.clone();
+        (*id, Member { raft, disk: member.disk })
+    });
+    let (members, us): (BTreeMap<_, _>, _) = (members.collect(), group.us().id);
+    let all = || found.values().cloned().collect();
     if group.raft().is_initialized().await.map_err(|_| BootstrapError::Stopped)? {
-        return same_members(group, addresses);
+        return same_members(group, &members).map(|()| all());
     }
-    if !addresses.contains_key(&us.id) {
-        return Err(BootstrapError::NotAMember { us: us.id });
+    if !found.contains_key(&us) {
+        return Err(BootstrapError::NotAMember { us });
     }
-    let mut members = BTreeMap::new();
-    for (id, address) in addresses {
-        let disk = if *id == us.id { us.disk } else { disk_of_peer(group, *id, address).await? };
-        members.insert(*id, Member { raft: address.clone(), disk });
+    if let Some(known) = found.values().find(|member| member.has_log) {
+        return Err(BootstrapError::PeerHasALog { id: known.id, address: known.about.raft.clone() });
     }
-    match group.raft().initialize(members).await {
-        Ok(()) => Ok(()),
+    match group.raft().initialize(members.clone()).await {
+        Ok(()) => Ok(all()),
         // Somebody was faster: what counts is whom they made members.
-        Err(RaftError::APIError(InitializeError::NotAllowed(_))) => same_members(group, addresses),
-        Err(RaftError::APIError(InitializeError::NotInMembers(_))) => {
-            Err(BootstrapError::NotAMember { us: us.id })
+        Err(RaftError::APIError(InitializeError::NotAllowed(_))) => {
+            same_members(group, &members).map(|()| all())
         }
+        Err(RaftError::APIError(InitializeError::NotInMembers(_))) => Err(BootstrapError::NotAMember { us }),
         Err(RaftError::Fatal(_)) => Err(BootstrapError::Stopped),
     }
 }
 
-fn same_members<R: Platform>(
+/// Who answers at each address.
+async fn identified<R: Platform>(
     group: &Group<R>,
-    addresses: &BTreeMap<CoordinatorId, String>,
-) -> Result<(), BootstrapError> {
-    let known: BTreeMap<CoordinatorId, String> =
-        group.members().into_iter().map(|(id, member)| (id, member.raft)).collect();
-    if known == *addresses {
-        return Ok(());
+    addresses: &[String],
+) -> Result<BTreeMap<CoordinatorId, Described>, BootstrapError> {
+    let mut found: BTreeMap<CoordinatorId, Described> = BTreeMap::new();
+    for address in addresses {
+        let member =
+            identify(group, address).await.map_err(|error| BootstrapError::NotFound(Box::new(error)))?;
+        let id = member.id;
+        if let Some(other) = found.insert(id, member) {
+            let (first, second) = (other.about.raft, address.clone());
+            return Err(BootstrapError::Twice { id, first, second });
+        }
     }
-    let members: Vec<String> = known.iter().map(|(id, raft)| format!("{id} at {raft}")).collect();
-    Err(BootstrapError::HasALog { us: group.us().id, members: members.join(", ") })
+    Ok(found)
 }
 
-async fn disk_of_peer<R: Platform>(
+fn same_members<R: Platform>(
     group: &Group<R>,
-    id: CoordinatorId,
-    address: &str,
-) -> Result<DiskId, BootstrapError> {
-    let no_answer =
-        |source| BootstrapError::NoAnswer { id, address: address.to_owned(), source: Box::new(source) };
-    let Described { id: found, disk, has_log, .. } = describe(group, address).await.map_err(no_answer)?;
-    if found != id {
-        return Err(BootstrapError::SomebodyElse { id, address: address.to_owned(), found });
+    members: &BTreeMap<CoordinatorId, Member>,
+) -> Result<(), BootstrapError> {
+    let known = group.members();
+    if known == *members {
+        return Ok(());
     }
-    if has_log {
-        return Err(BootstrapError::PeerHasALog { id, address: address.to_owned() });
-    }
-    Ok(disk)
+    let members: Vec<String> = known.iter().map(|(id, member)| format!("{id} at {}", member.raft)).collect();
+    Err(BootstrapError::HasALog { us: group.us().id, members: members.join(", ") })
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use helixflow_model::{CoordinatorId, FeatureLevel, Incarnation, Region};
 use helixflow_policy::state::{ClusterState, Coordinator};
+use helixflow_proto::error::{Reason, status};
 use helixflow_proto::v1::{DescribeRequest, DescribeResponse};
 use openraft::async_runtime::watch::WatchReceiver;
 use tokio::time::timeout;
@@ -55,6 +56,34 @@ pub(super) async fn describe<R: Platform>(group: &Group<R>, address: &str) -> Re
         },
         incarnation: Incarnation(answer.incarnation),
         we_were_removed: answer.you_were_removed,
+    })
+}
+
+/// Who answers at an address, once it is known that the others reach it at the one that it names.
+pub(super) async fn identify<R: Platform>(group: &Group<R>, address: &str) -> Result<Described, Status> {
+    let found = answering(group, address).await?;
+    if found.about.raft == address {
+        return Ok(found);
+    }
+    let named = answering(group, &found.about.raft).await?;
+    if (named.id, named.disk) == (found.id, found.disk) {
+        return Ok(found);
+    }
+    let message = format!(
+        "{} at {address} says that it is reached at {}, where {} answers: correct its raft.advertise",
+        found.id, found.about.raft, named.id
+    );
+    Err(status(Reason::Refused, message))
+}
+
+async fn answering<R: Platform>(group: &Group<R>, address: &str) -> Result<Described, Status> {
+    describe(group, address).await.map_err(|error| {
+        let message = format!(
+            "no coordinator of this cluster answers at {address}: start one there, or correct the address of its Raft \
+             port ({})",
+            error.message()
+        );
+        status(Reason::Refused, message)
     })
 }
 

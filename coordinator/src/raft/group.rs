@@ -263,9 +263,12 @@ impl<R: Platform> Group<R> {
         }
     }
 
-    /// A leader knows its quorum by acknowledgements; a follower knows of one by its leader, which falls silent when it
+    /// The only voter is a quorum itself. A leader knows one by acknowledgements; a follower knows of one by its leader, which falls silent when it
     /// has lost it.
     fn quorum_age(&self, metrics: &RaftMetrics<TypeConfig<R>>, now: Instant) -> Option<Duration> {
+        if metrics.membership_config.voter_ids().eq([self.local.us.id]) {
+            return Some(Duration::ZERO);
+        }
         let acknowledged = metrics.last_quorum_acked.as_ref().map(|at| at.elapsed());
         let heard = self.heard.lock().last.map(|(_, at)| now.saturating_duration_since(at));
         match (acknowledged, heard) {

@@ -3,7 +3,6 @@
 //! Its work runs on Raft's own runtime, whoever calls: connections to the other coordinators live there, and a busy
 //! gateway does not delay them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +23,7 @@ use super::ask_leader::{ChangeError, ask_leader};
 use super::bootstrap::{BootstrapError, bootstrap};
 use super::change::{Change, Survey};
 use super::codec::size;
-use super::describe::{Described, describe};
+use super::describe::{Described, describe, identify};
 use super::group::Group;
 use super::platform::Platform;
 use super::propose::{Applied, ProposeError, propose};
@@ -58,9 +57,10 @@ pub enum Ended {
 trait Consensus: Send + Sync {
     async fn propose(&self, write: WriteRecord, context: &CallContext) -> Result<Applied, ProposeError>;
     async fn confirm(&self, context: &CallContext) -> Result<(), ReadError>;
-    async fn bootstrap(&self, members: &BTreeMap<CoordinatorId, String>) -> Result<(), BootstrapError>;
+    async fn bootstrap(&self, members: &[String]) -> Result<Vec<Described>, BootstrapError>;
     async fn change(&self, step: Change, context: &CallContext) -> Result<Survey, ChangeError>;
     async fn describe(&self, address: &str) -> Result<Described, Status>;
+    async fn identify(&self, address: &str) -> Result<Described, Status>;
     fn us(&self) -> (CoordinatorId, DiskId);
     fn standing(&self) -> Standing;
     async fn ended(&self) -> Ended;
@@ -77,7 +77,7 @@ impl<R: Platform> Consensus for Group<R> {
         confirm(self, context).await
     }
 
-    async fn bootstrap(&self, members: &BTreeMap<CoordinatorId, String>) -> Result<(), BootstrapError> {
+    async fn bootstrap(&self, members: &[String]) -> Result<Vec<Described>, BootstrapError> {
         bootstrap(self, members).await
     }
 
@@ -87,6 +87,10 @@ impl<R: Platform> Consensus for Group<R> {
 
     async fn describe(&self, address: &str) -> Result<Described, Status> {
         describe(self, address).await
+    }
+
+    async fn identify(&self, address: &str) -> Result<Described, Status> {
+        identify(self, address).await
     }
 
     fn us(&self) -> (CoordinatorId, DiskId) {
@@ -205,8 +209,9 @@ impl Handle {
         Ok(Reading { state: Arc::clone(&self.state.borrow()), consistency, age, applied })
     }
 
-    /// Makes the group of these members, by their Raft addresses. The same members once more change nothing.
-    pub async fn bootstrap(&self, members: BTreeMap<CoordinatorId, String>) -> Result<(), BootstrapError> {
+    /// Makes the group of those who answer at these Raft addresses, and tells who they are. The same members once more
+    /// change nothing.
+    pub async fn bootstrap(&self, members: Vec<String>) -> Result<Vec<Described>, BootstrapError> {
         let consensus = Arc::clone(&self.consensus);
         let work = async move { consensus.bootstrap(&members).await };
         self.runtime.spawn(work).await.unwrap_or(Err(BootstrapError::Stopped))
@@ -224,6 +229,14 @@ impl Handle {
     pub async fn describe(&self, address: String) -> Result<Described, Status> {
         let consensus = Arc::clone(&self.consensus);
         let work = async move { consensus.describe(&address).await };
+        let stopped = |_| Status::from(ChangeError::Stopped);
+        self.runtime.spawn(work).await.map_err(stopped)?
+    }
+
+    /// The same for one that is to become a member: the others have to reach it at the address that it names.
+    pub async fn identify(&self, address: String) -> Result<Described, Status> {
+        let consensus = Arc::clone(&self.consensus);
+        let work = async move { consensus.identify(&address).await };
         let stopped = |_| Status::from(ChangeError::Stopped);
         self.runtime.spawn(work).await.map_err(stopped)?
     }

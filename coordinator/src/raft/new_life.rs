@@ -174,7 +174,8 @@ impl Seat {
     /// Puts log and snapshot in place, such that an interruption anywhere is noticed.
     async fn begin(&self, backup: Backup, last_index: u64) -> Result<NewLife, NewLifeError> {
         let held = backup.identity().map_or(Incarnation(0), |(_, incarnation)| incarnation);
-        let incarnation = next_incarnation(held, self.env.wall_clock.now_unix_ms());
+        let incarnation =
+            next_incarnation(held, self.env.wall_clock.now_unix_ms(), self.env.random.next_u64());
         let index = last_index.max(backup.state.epoch().0);
         let state = backup.state.reborn(incarnation, self.id, self.about.clone(), index);
         let next = state.next_coordinator();
@@ -264,9 +265,13 @@ impl Seat {
     }
 }
 
-/// A life's number is the second in which it began: above that of every earlier one, also where the same backup was
-/// restored before, or one that was taken before a recovery. Nodes obey the highest.
-fn next_incarnation(held: Incarnation, now_unix_ms: i64) -> Incarnation {
-    let now = u64::try_from(now_unix_ms / 1000).unwrap_or(0);
-    Incarnation(now.max(held.0.saturating_add(1)))
+/// Lives that begin in one millisecond are told apart by as many numbers.
+const LIVES_A_MILLISECOND: u64 = 1000;
+
+/// A life's number is the millisecond in which it began and a number drawn: above that of every earlier one, also where
+/// the same backup was restored before, or one that was taken before a recovery. Nodes obey the highest.
+fn next_incarnation(held: Incarnation, now_unix_ms: i64, drawn: u64) -> Incarnation {
+    let now = u64::try_from(now_unix_ms).unwrap_or(0);
+    let life = now.saturating_mul(LIVES_A_MILLISECOND).saturating_add(drawn % LIVES_A_MILLISECOND);
+    Incarnation(life.max(held.0.saturating_add(1)))
 }

@@ -100,7 +100,7 @@ impl<R: Platform> RaftService for Server<R> {
         let readable = rest
             .inspect(|entries: &Result<_, Status>| {
                 if let Err(error) = entries {
-                    tracing::warn!(%error, "an append stream ended");
+                    tracing::warn!(error = error.message(), "an append stream ended");
                 }
             })
             .take_while(|entries| std::future::ready(entries.is_ok()))

@@ -1,7 +1,7 @@
 //! A group is made once, by an explicit command, of coordinators that have no log.
 
 use helixflow_proto::error::Reason;
-use helixflow_proto::v1::StatusRequest;
+use helixflow_proto::v1::{BootstrapRequest, StatusRequest};
 
 use crate::cluster::{Cluster, eventually};
 
@@ -42,7 +42,7 @@ async fn the_same_bootstrap_again_changes_nothing_and_another_one_is_refused() {
     }
     assert_eq!(changed().await, before);
     let mut fewer = cluster.bootstrap_request();
-    fewer.members.pop();
+    fewer.raft.pop();
     let refused = cluster.client(1).bootstrap(fewer).await.expect_err("another bootstrap");
     assert_eq!(Reason::of(&refused).as_deref(), Some("REFUSED"));
     assert!(refused.message().contains("has a log already"), "{}", refused.message());
@@ -51,34 +51,30 @@ async fn the_same_bootstrap_again_changes_nothing_and_another_one_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_that_has_a_log_or_does_not_answer_or_is_another_is_named() {
     let mut cluster = Cluster::start(3).await;
-    let refusal = async |change: &dyn Fn(&mut helixflow_proto::v1::BootstrapRequest)| {
+    let refusal = async |change: &dyn Fn(&mut BootstrapRequest)| {
         let mut request = cluster.bootstrap_request();
         change(&mut request);
         let refused = cluster.client(1).bootstrap(request).await.expect_err("a refusal");
         refused.message().to_owned()
     };
-    let swapped = refusal(&|r| {
-        let second = r.members[1].raft.clone();
-        r.members[1].raft = std::mem::replace(&mut r.members[2].raft, second);
-    })
-    .await;
-    assert!(swapped.contains("answers coordinator-3, not coordinator-2"), "{swapped}");
+    let twice = refusal(&|r| r.raft[2] = r.raft[1].clone()).await;
+    assert!(twice.contains("coordinator-2 answers at") && twice.contains("name each once"), "{twice}");
+    let none = refusal(&|r| r.raft.clear()).await;
+    assert!(none.contains("raft: 0 addresses; give 1 to"), "{none}");
     let without = refusal(&|r| {
-        r.members.remove(0);
+        r.raft.remove(0);
     })
     .await;
     assert!(without.contains("coordinator-1 is not among the members"), "{without}");
-    let alone =
-        helixflow_proto::v1::BootstrapRequest { members: cluster.bootstrap_request().members[2..].to_vec() };
+    let alone = BootstrapRequest { raft: cluster.bootstrap_request().raft[2..].to_vec() };
     cluster.client(3).bootstrap(alone).await.expect("a group of one");
     let has_log = refusal(&|_| {}).await;
     assert!(has_log.contains("coordinator-3") && has_log.contains("has a log already"), "{has_log}");
     cluster.stop(2).await;
     let mut request = cluster.bootstrap_request();
-    request.members.truncate(2);
+    request.raft.truncate(2);
+    let second = request.raft[1].clone();
     let silent = cluster.client(1).bootstrap(request).await.expect_err("a refusal");
-    assert!(
-        silent.message().contains("coordinator-2") && silent.message().contains("does not answer"),
-        "{silent}"
-    );
+    let names_it = format!("no coordinator of this cluster answers at {second}");
+    assert!(silent.message().contains(&names_it), "{silent}");
 }

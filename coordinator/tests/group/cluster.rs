@@ -12,7 +12,7 @@ use helixflow_env::Env;
 use helixflow_env::net::{Connector, draw_ports};
 use helixflow_model::{ClusterId, CoordinatorId, Region};
 use helixflow_proto::v1::cluster_service_client::ClusterServiceClient;
-use helixflow_proto::v1::{AddModelRequest, BootstrapRequest, CoordinatorMember, ModelSpec};
+use helixflow_proto::v1::{AddModelRequest, BootstrapRequest, ModelSpec};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -155,13 +155,7 @@ impl Cluster {
 
     /// The members as a bootstrap names them.
     pub(crate) fn bootstrap_request(&self) -> BootstrapRequest {
-        let member = |(id, addresses): (&u64, &Addresses)| CoordinatorMember {
-            id: *id,
-            region: self.region(*id).to_owned(),
-            grpc: addresses.grpc.clone(),
-            raft: addresses.raft.clone(),
-        };
-        BootstrapRequest { members: self.ports.iter().map(member).collect() }
+        BootstrapRequest { raft: self.ports.values().map(|addresses| addresses.raft.clone()).collect() }
     }
 
     /// A client of one coordinator.

@@ -3,7 +3,7 @@
 use helixflow_coordinator::CoordinatorError;
 use helixflow_proto::error::Reason;
 use helixflow_proto::v1::{
-    AddCoordinatorProgress, AddCoordinatorRequest, GroupMember, ListCoordinatorsRequest,
+    AddCoordinatorProgress, AddCoordinatorRequest, BootstrapRequest, GroupMember, ListCoordinatorsRequest,
     ListCoordinatorsResponse, RemoveCoordinatorRequest, SetLeaderRegionsRequest, TransferLeaderRequest,
 };
 use tonic::Status;
@@ -142,10 +142,7 @@ async fn what_must_not_become_a_member_is_refused_before_anything_is_written() {
     let mut cluster = Cluster::bootstrapped(1).await;
     cluster.leader().await;
     cluster.start_one(2).await;
-    let other = {
-        let member = cluster.bootstrap_request().members.remove(1);
-        helixflow_proto::v1::BootstrapRequest { members: vec![member] }
-    };
+    let other = BootstrapRequest { raft: vec![raft(&cluster, 2)] };
     cluster.client(2).bootstrap(other).await.expect("a group of its own");
     let before = cluster.running[&1].raft.state().borrow().epoch();
     let foreign = add(&cluster, 1, &raft(&cluster, 2), false).await.expect_err("a refusal");
@@ -222,4 +219,29 @@ async fn the_order_of_the_leaders_regions_is_kept_and_names_each_once() {
         let refused = prefer(bad).await.expect_err("a refusal");
         assert_eq!(Reason::of(&refused).as_deref(), Some("INVALID_PARAMETER"), "{bad:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_keeps_a_coordinator_from_writing_is_said_with_the_remedy() {
+    let mut cluster = Cluster::start(3).await;
+    let said = async |cluster: &Cluster, at, what: &str| {
+        eventually(what, async || {
+            let warned = list(cluster, at).await.warnings;
+            warned.iter().any(|warning| warning.contains(what)).then_some(())
+        })
+        .await;
+    };
+    said(&cluster, 1, "make one with helixflow cluster bootstrap").await;
+    let alone = remove(&cluster, 1, 2).await.expect_err("a refusal");
+    assert!(alone.message().contains("helixflow cluster bootstrap"), "{alone}");
+    cluster.client(1).bootstrap(cluster.bootstrap_request()).await.expect("a bootstrap");
+    cluster.agreed().await;
+    assert_eq!(list(&cluster, 1).await.warnings, [""; 0]);
+
+    let leader = cluster.leader().await;
+    let followers: Vec<u64> = cluster.running.keys().copied().filter(|id| *id != leader).collect();
+    assert!(remove(&cluster, leader, followers[0]).await.expect("a removal"));
+    said(&cluster, leader, "2 voters survive the loss of 0, no more than 1 do: add one, or remove one").await;
+    cluster.stop(followers[1]).await;
+    said(&cluster, leader, "has heard of no majority (2 of 2 voters) for ").await;
 }

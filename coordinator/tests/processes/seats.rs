@@ -9,7 +9,7 @@ use helixflow_coordinator::{CoordinatorConfig, run};
 use helixflow_env::Env;
 use helixflow_env::net::{Connector, draw_ports};
 use helixflow_proto::v1::cluster_service_client::ClusterServiceClient;
-use helixflow_proto::v1::{BootstrapRequest, CoordinatorMember, StatusRequest, StatusResponse};
+use helixflow_proto::v1::{BootstrapRequest, StatusRequest, StatusResponse};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Mutex, MutexGuard};
@@ -129,13 +129,7 @@ impl Cluster {
             seats.push(Seat::start(&env, folder.path(), id).await);
         }
         let cluster = Self { env, seats, _folder: folder, _machine: machine };
-        let member = |seat: &Seat| CoordinatorMember {
-            id: seat.id,
-            region: "eu-1".to_owned(),
-            grpc: seat.grpc.clone(),
-            raft: seat.raft.clone(),
-        };
-        let request = BootstrapRequest { members: cluster.seats.iter().map(member).collect() };
+        let request = BootstrapRequest { raft: cluster.seats.iter().map(|seat| seat.raft.clone()).collect() };
         // The processes need a moment to open their ports; the same bootstrap again does no harm.
         cluster
             .until("a bootstrap", async || {

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use futures::future::{BoxFuture, ready};
@@ -15,6 +15,13 @@ use super::{Disk, DiskFile, Lock};
 #[derive(Clone, Copy, Debug)]
 pub struct RealDisk;
 
+/// Files that nobody else on the machine reads: hashes of keys are among what they hold.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.mode(0o600);
+    options
+}
+
 impl Disk for RealDisk {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         fs::read(path)
@@ -23,7 +30,7 @@ impl Disk for RealDisk {
     fn write_durably(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let mut temporary = path.as_os_str().to_owned();
         temporary.push(".tmp");
-        let mut file = File::create(&temporary)?;
+        let mut file = private().create(true).truncate(true).write(true).open(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         self.rename_durably(Path::new(&temporary), path)
@@ -49,7 +56,7 @@ impl Disk for RealDisk {
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)?;
+        let file = private().create(true).truncate(false).read(true).write(true).open(path)?;
         Ok(Box::new(RealFile(file)))
     }
 
@@ -59,7 +66,9 @@ impl Disk for RealDisk {
     }
 
     fn sync_names(&self, folder: &Path) -> io::Result<()> {
-        File::open(folder)?.sync_all()
+        // The folder of a bare file name is no name at all.
+        let here = folder.as_os_str().is_empty();
+        File::open(if here { Path::new(".") } else { folder })?.sync_all()
     }
 
     fn room(&self, folder: &Path) -> io::Result<u64> {

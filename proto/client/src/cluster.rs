@@ -24,10 +24,10 @@ impl Client {
         Ok(self.call(StatusRequest { consistency: consistency.into() }, call).await?.0)
     }
 
-    /// Makes the first members of a new cluster; any of them may be asked, once.
-    pub async fn bootstrap(&self, members: Vec<CoordinatorMember>) -> Result<(), ClientError> {
+    /// Makes a new cluster of the coordinators whose Raft ports these are, and tells who they are; one of them is asked.
+    pub async fn bootstrap(&self, raft: Vec<String>) -> Result<Vec<CoordinatorMember>, ClientError> {
         let call = async |channel, request| ClusterServiceClient::new(channel).bootstrap(request).await;
-        self.call(BootstrapRequest { members }, call).await.map(|_| ())
+        Ok(self.call(BootstrapRequest { raft }, call).await?.0.members)
     }
 
     /// Adds a model to serve; returns the log index that says so.

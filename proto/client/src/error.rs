@@ -48,12 +48,18 @@ impl ClientError {
 /// The service's own message where there is one; a hint where the transport gave up.
 fn explain(status: &Status, endpoint: &str, attempts: u32) -> String {
     let told = helixflow_proto::error::Reason::of(status).is_some();
-    let times = if attempts == 1 { String::new() } else { format!(" after {attempts} attempts") };
+    let times = if attempts == 1 { String::new() } else { format!(" (tried {attempts} times)") };
     match status.code() {
         Code::Unavailable if !told => {
-            format!("no coordinator answers at {endpoint}{times}: is the cluster up? ({})", status.message())
+            format!("no coordinator answers at {endpoint}: is the cluster up? ({}){times}", status.message())
         }
-        Code::DeadlineExceeded if !told => format!("{endpoint} did not answer in time{times}"),
-        _ => format!("{}{times}", status.message()),
+        Code::DeadlineExceeded | Code::Cancelled if !told => {
+            format!("{endpoint} did not answer in time: ask another coordinator, or wait longer{times}")
+        }
+        _ if told => format!("{}{times}", status.message()),
+        code => format!(
+            "{endpoint} does not answer as a coordinator does: give the address of its gRPC port ({code:?}, {:?}){times}",
+            status.message()
+        ),
     }
 }

@@ -5,8 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use helixflow_proto::v1::{
-    BootstrapRequest, BootstrapResponse, CoordinatorMember, PutTenantRequest, PutTenantResponse,
-    StatusRequest, StatusResponse,
+    BootstrapRequest, BootstrapResponse, PutTenantRequest, PutTenantResponse, StatusRequest, StatusResponse,
 };
 use tonic::Status;
 use tonic::client::Grpc;
@@ -37,13 +36,7 @@ pub(crate) fn command(program: &Path, folder: &Path, own: &Ports) -> Result<Comm
 }
 
 pub(crate) fn members(ports: &[Ports]) -> BootstrapRequest {
-    let member = |own: &Ports| CoordinatorMember {
-        id: own.id as u64,
-        region: REGION.to_owned(),
-        grpc: own.grpc.clone(),
-        raft: own.raft.clone(),
-    };
-    BootstrapRequest { members: ports.iter().map(member).collect() }
+    BootstrapRequest { raft: ports.iter().map(|own| own.raft.clone()).collect() }
 }
 
 /// Makes the group; the same bootstrap again does no harm.

@@ -6,16 +6,17 @@
 use std::time::Duration;
 
 use helixflow_model::CoordinatorId;
-use helixflow_policy::state::{Command, Coordinator, Outcome, Voting};
+use helixflow_policy::state::{Command, Outcome, Voting};
 use helixflow_proto::context::CallContext;
 use helixflow_proto::error::{Reason, status};
-use helixflow_proto::v1::{AddCoordinatorProgress, CoordinatorMember};
+use helixflow_proto::v1::AddCoordinatorProgress;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 use tonic::Status;
 
 use super::{POLL, step};
 use crate::cluster::service::{refused, write_context};
+use crate::cluster::status::member as told;
 use crate::raft::{Change, Described, Handle, MemberView, Survey};
 
 /// Entries that a learner may lack when it gets its vote: a round trip's worth, which replication sends meanwhile.
@@ -46,7 +47,7 @@ impl Add {
     }
 
     async fn steps(&self, progress: &Progress) -> Result<(), Status> {
-        let newcomer = self.newcomer().await?;
+        let newcomer = self.raft.identify(self.address.clone()).await?;
         let survey = step(&self.raft, Change::Survey, &self.context).await?;
         self.check(&newcomer, &survey)?;
         self.admit(&newcomer).await?;
@@ -61,33 +62,6 @@ impl Add {
         let done = AddCoordinatorProgress { done: true, ..self.seen(&newcomer, &survey) };
         let _ = progress.send(Ok(done)).await;
         Ok(())
-    }
-
-    /// Who answers at the address, and whether the others reach it at the one that it names.
-    async fn newcomer(&self) -> Result<Described, Status> {
-        let found = self.describe(&self.address).await?;
-        if found.about.raft == self.address {
-            return Ok(found);
-        }
-        let named = self.describe(&found.about.raft).await?;
-        if (named.id, named.disk) == (found.id, found.disk) {
-            return Ok(found);
-        }
-        let message = format!(
-            "{} at {} says that it is reached at {}, where {} answers: correct its raft.advertise",
-            found.id, self.address, found.about.raft, named.id
-        );
-        Err(status(Reason::Refused, message))
-    }
-
-    async fn describe(&self, address: &str) -> Result<Described, Status> {
-        self.raft.describe(address.to_owned()).await.map_err(|error| {
-            let message = format!(
-                "no coordinator of this cluster answers at {address}: start one there, or correct the address of its Raft port ({})",
-                error.message()
-            );
-            status(Reason::Refused, message)
-        })
     }
 
     /// Judges what must not become a member, before anything is written.
@@ -151,9 +125,8 @@ impl Add {
             (false, Voting::Observer) => "observer",
             (false, Voting::Voter) => "learner",
         };
-        let Coordinator { region, grpc, raft, .. } = newcomer.about.clone();
         AddCoordinatorProgress {
-            member: Some(CoordinatorMember { id: newcomer.id.0, region: region.into(), grpc, raft }),
+            member: Some(told(newcomer.id, &newcomer.about)),
             role: role.to_owned(),
             matched_index: member.and_then(|member| member.matched).unwrap_or(0),
             last_index: survey.last_index,

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use helixflow_model::CoordinatorId;
-use helixflow_policy::state::{ClusterState, Coordinator};
+use helixflow_policy::state::ClusterState;
 use helixflow_proto::context::CallContext;
 use helixflow_proto::v1::{CoordinatorMember, GroupMember, ListCoordinatorsResponse};
 use tokio::time::Instant;
 
 use crate::cluster::freshness::millis;
+use crate::cluster::status::member as told;
 use crate::raft::{Change, Handle, MemberView, Standing, Survey};
 
 /// How long the leader may take to tell: an election. The list without it is worth more than a long wait.
@@ -74,9 +75,7 @@ fn record(
     id: CoordinatorId,
 ) -> CoordinatorMember {
     match state.coordinators().get(&id) {
-        Some(Coordinator { region, grpc, raft, .. }) => {
-            CoordinatorMember { id: id.0, region: region.to_string(), grpc: grpc.clone(), raft: raft.clone() }
-        }
+        Some(known) => told(id, known),
         None => {
             let raft = seen.map(|member| member.raft.clone()).or_else(|| standing.members.get(&id).cloned());
             CoordinatorMember { id: id.0, raft: raft.unwrap_or_default(), ..CoordinatorMember::default() }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use helixflow_env::SeededRandom;
-use helixflow_proto::v1::{BootstrapRequest, CoordinatorMember};
+use helixflow_proto::v1::BootstrapRequest;
 use tokio::time::{sleep, timeout};
 use turmoil::Sim;
 
@@ -12,7 +12,7 @@ use super::checks::Seen;
 use super::client::{Client, Shared, connect};
 use super::events::Events;
 use super::faults::{Planned, old, plan};
-use super::host::{CLIENTS, PEERS, Seat, name};
+use super::host::{PEERS, Seat, name};
 use super::network::Machines;
 use super::phases::{Phase, SAFETY_MS};
 use super::planted::Bug;
@@ -195,13 +195,8 @@ fn simulator<'a>(seed: u64) -> Sim<'a> {
 
 /// Makes the group, once its members answer.
 async fn bootstrap(coordinators: u64) -> turmoil::Result {
-    let member = |id| CoordinatorMember {
-        id,
-        region: "eu-1".to_owned(),
-        grpc: format!("{}:{CLIENTS}", name(id)),
-        raft: format!("{}:{PEERS}", name(id)),
-    };
-    let request = BootstrapRequest { members: (1..=coordinators).map(member).collect() };
+    let raft = |id| format!("{}:{PEERS}", name(id));
+    let request = BootstrapRequest { raft: (1..=coordinators).map(raft).collect() };
     let mut client = connect(1, Machines::default());
     while !matches!(timeout(Duration::from_secs(1), client.bootstrap(request.clone())).await, Ok(Ok(_))) {
         sleep(Duration::from_millis(20)).await;

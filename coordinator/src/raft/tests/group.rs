@@ -62,7 +62,7 @@ impl Three {
         for id in 1..=3 {
             three.start(id).await;
         }
-        three.handle(1).bootstrap(three.addresses.clone()).await.expect("a bootstrap");
+        three.handle(1).bootstrap(three.addresses.values().cloned().collect()).await.expect("a bootstrap");
         let begin = Command::Bootstrap { cluster: cluster(), incarnation: Incarnation(1) };
         three.write(1, begin).await;
         three
