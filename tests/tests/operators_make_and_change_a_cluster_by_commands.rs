@@ -128,9 +128,16 @@ async fn a_cluster_is_made_grows_and_shrinks() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let mut all = cluster(&folder).await?;
     assert_eq!(members(&all[2]).await?, voters(&[1, 2, 3]));
+    let other_port = run(&["coordinator", "list", "--endpoint", &all[2].raft])?;
+    refused(&other_port, 1, &[&all[2].raft, "give the address of its gRPC port"])?;
 
     let mut fourth = Coordinator::configured(folder.path(), 4).await?;
     fourth.start()?;
+    let early = until_done(&fourth, &["coordinator", "list"]).await?;
+    assert!(
+        early.contains("belongs to no cluster yet: make one with helixflow cluster bootstrap"),
+        "{early}"
+    );
     let said = until_done(&all[0], &["coordinator", "add", &fourth.raft]).await?;
     assert!(said.contains("coordinator-4 is a member (voter)"), "{said}");
     assert_eq!(members(&fourth).await?, voters(&[1, 2, 3, 4]));
