@@ -41,15 +41,14 @@ pub(crate) async fn serve(
     axum::serve(Accepting(listener), router).with_graceful_shutdown(stop).await
 }
 
-async fn ready(State(shown): State<Shown>) -> (StatusCode, &'static str) {
+async fn ready(State(shown): State<Shown>) -> (StatusCode, String) {
+    const NO_MEMBER: &str =
+        "not a member of a cluster yet: see helixflow cluster bootstrap, or helixflow coordinator add";
     if shown.raft.state().borrow().identity().is_some() {
-        (StatusCode::OK, "ok\n")
-    } else {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "not a member of a cluster yet: see helixflow cluster bootstrap, or helixflow coordinator add\n",
-        )
+        return (StatusCode::OK, "ok\n".to_owned());
     }
+    let why = shown.raft.standing().misdirected.unwrap_or_else(|| NO_MEMBER.to_owned());
+    (StatusCode::SERVICE_UNAVAILABLE, why + "\n")
 }
 
 async fn render(State(shown): State<Shown>) -> String {

@@ -1,5 +1,4 @@
 //! Small files on the machine's own disk.
-#![expect(clippy::expect_used, reason = "a test stops at the first thing that fails")]
 #![expect(clippy::disallowed_methods, reason = "a test looks at real files")]
 
 use std::os::unix::fs::PermissionsExt;

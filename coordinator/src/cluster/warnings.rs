@@ -21,6 +21,9 @@ pub(super) fn warnings(state: &ClusterState, standing: &Standing, advice: Option
 
 /// Whether there is a group, and whether it can write.
 fn majority(standing: &Standing) -> Option<String> {
+    if standing.misdirected.is_some() {
+        return standing.misdirected.clone();
+    }
     if standing.members.is_empty() {
         return Some(
             "this coordinator belongs to no cluster yet: make one with helixflow cluster bootstrap, or add it to one with \

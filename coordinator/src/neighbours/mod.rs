@@ -140,6 +140,7 @@ mod tests {
             voters: Default::default(),
             members: BTreeMap::new(),
             quorum_age: heard.map(Duration::from_millis),
+            misdirected: None,
         };
         for (role, leader, heard, expected) in [
             (Role::Leader, Some(1), Some(9_000), true),

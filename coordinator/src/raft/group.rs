@@ -18,7 +18,7 @@ use super::Local;
 use super::forward::Forwarding;
 use super::group_commit::GroupCommit;
 use super::handle::WRITE_DEADLINE;
-use super::network::{Peers, Receiver};
+use super::network::{FrameError, Peers, Receiver};
 use super::platform::Platform;
 use super::record::{ReadIndexReply, UnreadableEntry, WriteAnswer, WriteRecord};
 use super::standing::{Role, Standing};
@@ -34,6 +34,7 @@ pub(super) struct Group<R: Platform> {
     state: watch::Receiver<Arc<ClusterState>>,
     heard: Mutex<Heard>,
     halted: watch::Sender<Option<Arc<UnreadableEntry>>>,
+    misdirected: Mutex<Option<String>>,
     commit: GroupCommit<R>,
     forwarding: Forwarding,
     stream_ended: watch::Sender<()>,
@@ -58,8 +59,8 @@ impl<R: Platform> Group<R> {
     ) -> Self {
         let commit = GroupCommit::over(raft.clone());
         let forwarding = Forwarding::by(Arc::clone(&local.peers));
-        let (heard, halted) = (Mutex::default(), watch::Sender::new(None));
-        Self { local, raft, state, heard, halted, commit, forwarding, stream_ended }
+        let (heard, halted, misdirected) = (Mutex::default(), watch::Sender::new(None), Mutex::default());
+        Self { local, raft, state, heard, halted, misdirected, commit, forwarding, stream_ended }
     }
 
     /// Keeps the addresses of the members as the membership says, for as long as Raft runs.
@@ -115,6 +116,18 @@ impl<R: Platform> Group<R> {
             }
             // The sender lives as long as this group.
             let _ = halted.changed().await;
+        }
+    }
+
+    /// Notes a message that came here and was meant for another coordinator, or for a disk that was here before.
+    pub(super) fn note_misdirected(&self, error: &FrameError) {
+        if !matches!(error, FrameError::WrongTarget { .. } | FrameError::WrongDisk { .. }) {
+            return;
+        }
+        let mut noted = self.misdirected.lock();
+        if noted.is_none() {
+            tracing::warn!(%error, "a message on the Raft port was refused, as others like it will be");
+            *noted = Some(error.to_string());
         }
     }
 
@@ -260,6 +273,7 @@ impl<R: Platform> Group<R> {
             voters: metrics.membership_config.voter_ids().collect(),
             members: metrics.membership_config.nodes().map(|(id, m)| (*id, m.raft.clone())).collect(),
             quorum_age: self.quorum_age(&metrics, now),
+            misdirected: self.misdirected.lock().clone(),
         }
     }
 

@@ -19,9 +19,10 @@ use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument;
 
 use super::change::change;
+use super::codec::Record;
 use super::describe::answer;
 use super::group::Group;
-use super::network::{FrameError, Receiver};
+use super::network::{FrameError, OpenFrame, Receiver};
 use super::platform::Platform;
 use super::record::{
     AppendMessage, AppendReply, ChangeMessage, ForwardedWrite, ProposeMessage, ProposeReply,
@@ -48,6 +49,10 @@ impl<R: Platform> Server<R> {
     fn us(&self) -> Receiver {
         self.group.us()
     }
+
+    fn open<T: Record>(&self, frame: &RaftFrame) -> Result<OpenFrame<T>, Status> {
+        Ok(self.us().open(frame).inspect_err(|error| self.group.note_misdirected(error))?)
+    }
 }
 
 /// openraft has stopped: the process is about to end.
@@ -66,14 +71,14 @@ impl<R: Platform> RaftService for Server<R> {
     }
 
     async fn pre_vote(&self, request: Request<RaftFrame>) -> Result<Response<RaftFrame>, Status> {
-        let open = self.us().open::<VoteMessage>(request.get_ref())?;
+        let open = self.open::<VoteMessage>(request.get_ref())?;
         metrics::counter!("helixflow_raft_pre_votes_received").increment(1);
         let response = self.group.raft().pre_vote(open.record.into()).await.map_err(stopped)?;
         Ok(Response::new(self.us().reply(open.from, &VoteReply::from(response))?))
     }
 
     async fn vote(&self, request: Request<RaftFrame>) -> Result<Response<RaftFrame>, Status> {
-        let open = self.us().open::<VoteMessage>(request.get_ref())?;
+        let open = self.open::<VoteMessage>(request.get_ref())?;
         metrics::counter!("helixflow_raft_votes_received").increment(1);
         let response = self.group.raft().vote(open.record.into()).await.map_err(stopped)?;
         Ok(Response::new(self.us().reply(open.from, &VoteReply::from(response))?))
@@ -90,7 +95,7 @@ impl<R: Platform> RaftService for Server<R> {
         let Some(first) = frames.message().await? else {
             return Err(status(Reason::InvalidParameter, "an append stream without a message"));
         };
-        let first = us.open::<AppendMessage>(&first)?;
+        let first = self.open::<AppendMessage>(&first)?;
         let from = first.from;
         let first = self.group.entries(first.record)?;
         // A frame that cannot be read ends the stream: the leader sees its reply missing and begins anew. An entry that
@@ -125,7 +130,7 @@ impl<R: Platform> RaftService for Server<R> {
         let Some(Part::Header(header)) = next_part(&mut chunks).await? else {
             return Err(status(Reason::InvalidParameter, "a snapshot without a header"));
         };
-        let open = self.us().open::<SnapshotHeader>(&header)?;
+        let open = self.open::<SnapshotHeader>(&header)?;
         let SnapshotHeader { vote, meta, bytes } = open.record;
         let data = collect(&mut chunks, bytes).await?;
         let meta = meta.try_into().map_err(|e| Status::from(FrameError::Entry(Box::new(e))))?;
@@ -137,13 +142,13 @@ impl<R: Platform> RaftService for Server<R> {
     }
 
     async fn transfer_leader(&self, request: Request<RaftFrame>) -> Result<Response<RaftFrame>, Status> {
-        let open = self.us().open::<TransferMessage>(request.get_ref())?;
+        let open = self.open::<TransferMessage>(request.get_ref())?;
         let response = self.group.raft().handle_transfer_leader(open.record.into()).await.map_err(stopped)?;
         Ok(Response::new(self.us().reply(open.from, &TransferReply::from(response))?))
     }
 
     async fn propose(&self, request: Request<RaftFrame>) -> Result<Response<RaftFrame>, Status> {
-        let open = self.us().open::<ProposeMessage>(request.get_ref())?;
+        let open = self.open::<ProposeMessage>(request.get_ref())?;
         // All at once: they wait for one batch of the log.
         let writes = open.record.writes.into_iter().map(|forwarded| {
             let ForwardedWrite { request_id, traceparent, write } = forwarded;
@@ -156,13 +161,13 @@ impl<R: Platform> RaftService for Server<R> {
     }
 
     async fn read_index(&self, request: Request<RaftFrame>) -> Result<Response<RaftFrame>, Status> {
-        let open = self.us().open::<ReadIndexMessage>(request.get_ref())?;
+        let open = self.open::<ReadIndexMessage>(request.get_ref())?;
         let reply = self.group.read_index().await.map_err(stopped)?;
         Ok(Response::new(self.us().reply(open.from, &reply)?))
     }
 
     async fn change(&self, request: Request<RaftFrame>) -> Result<Response<RaftFrame>, Status> {
-        let open = self.us().open::<ChangeMessage>(request.get_ref())?;
+        let open = self.open::<ChangeMessage>(request.get_ref())?;
         let reply = change(&self.group, open.record.change).await.map_err(stopped)?;
         Ok(Response::new(self.us().reply(open.from, &reply)?))
     }

@@ -52,4 +52,6 @@ pub struct Standing {
     pub members: BTreeMap<CoordinatorId, String>,
     /// How long ago it last knew of a quorum; `None` when it never did since it started.
     pub quorum_age: Option<Duration>,
+    /// Why a message on the Raft port was refused: it was meant for another coordinator or disk.
+    pub misdirected: Option<String>,
 }

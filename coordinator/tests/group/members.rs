@@ -245,3 +245,17 @@ async fn what_keeps_a_coordinator_from_writing_is_said_with_the_remedy() {
     cluster.stop(followers[1]).await;
     said(&cluster, leader, "has heard of no majority (2 of 2 voters) for ").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_whose_disk_was_wiped_says_so() {
+    let mut cluster = Cluster::bootstrapped(3).await;
+    let wiped = cluster.follower().await;
+    cluster.stop(wiped).await;
+    std::fs::remove_dir_all(cluster.folder.path().join(wiped.to_string())).expect("its folder");
+    cluster.start_one(wiped).await;
+    eventually("a warning", async || {
+        let warned = list(&cluster, wiped).await.warnings;
+        warned.iter().any(|warning| warning.contains("its data was replaced; remove it")).then_some(())
+    })
+    .await;
+}

@@ -38,7 +38,7 @@ use super::record::{AppendReply, TransferMessage, TransferReply, VoteMessage, Vo
 use super::types::{LeaderId, Member, TypeConfig, Vote};
 use helixflow_proto::v1::RaftFrame;
 
-pub(crate) use frame::{FrameError, MAX_FRAME_BYTES, Receiver, disk_of};
+pub(crate) use frame::{FrameError, MAX_FRAME_BYTES, OpenFrame, Receiver, disk_of};
 pub(crate) use peers::{PeerClient, Peers};
 
 /// Makes clients for openraft; the channels behind them are shared.
