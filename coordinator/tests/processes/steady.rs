@@ -36,6 +36,16 @@ async fn term(cluster: &Cluster) -> u64 {
     cluster.until("a status", async || cluster.status(leader).await.map(|status| status.term)).await
 }
 
+/// The longest that any follower has heard nothing of the leader, in milliseconds.
+async fn longest_silence(cluster: &Cluster) -> f64 {
+    let mut longest: f64 = 0.0;
+    for seat in 0..cluster.seats.len() {
+        longest =
+            longest.max(cluster.metric(seat, "helixflow_raft_longest_leader_silence_seconds").await * 1000.0);
+    }
+    longest
+}
+
 fn window() -> Duration {
     let set = std::env::var(WINDOW).ok();
     Duration::from_secs(set.map_or(USUAL_WINDOW, |seconds| seconds.parse().expect("a number of seconds")))
@@ -53,10 +63,11 @@ async fn a_machine_whose_cores_are_all_busy_holds_no_election() {
         sleep(LOOK.min(window.saturating_sub(began.elapsed()))).await;
         assert_eq!(term(&cluster).await, before, "the term has changed after {:?}", began.elapsed());
         println!(
-            "{} of {} s beside {} busy loops: no election",
+            "{} of {} s beside {} busy loops: no election, the leader silent for {:.0} ms at most",
             began.elapsed().as_secs(),
             window.as_secs(),
-            busy.len()
+            busy.len(),
+            longest_silence(&cluster).await,
         );
     }
 }
