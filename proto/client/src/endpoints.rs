@@ -7,9 +7,8 @@ use std::time::Duration;
 use helixflow_env::{Env, net::Connector};
 use helixflow_model::RequestId;
 use helixflow_proto::context::{CallContext, attach};
-use helixflow_proto::error::Reason;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Request, Status};
+use tonic::{Request, Status};
 
 use crate::error::ClientError;
 use crate::retry::{Next, Repeat, after};
@@ -77,7 +76,6 @@ impl Client {
     {
         let context = self.context();
         let mut attempts = 0;
-        let mut told = None;
         loop {
             let index = self.preferred.load(Ordering::Relaxed);
             let Coordinator { address, channel } = self.coordinators[index].clone();
@@ -88,25 +86,14 @@ impl Client {
                 Ok(response) => return Ok((response.into_inner(), address)),
                 Err(status) => status,
             };
-            let next = after(&status, repeat, attempts, self.coordinators.len() as u32);
-            tracing::debug!(%address, %status, ?next, "a coordinator did not do it");
-            // The last answer that says why is worth more than a silence that came later.
-            if Reason::of(&status).is_some() || told.is_none() {
-                told = Some((status, address));
-            }
-            let Next::Retry(wait) = next else { return Err(self.failed(told, attempts)) };
+            let Next::Retry(wait) = after(&status, repeat, attempts, self.coordinators.len() as u32) else {
+                return Err(ClientError::Call { status: Box::new(status), endpoint: address, attempts });
+            };
+            tracing::debug!(%address, %status, ?wait, "turning to the next coordinator");
             let next = (index + 1) % self.coordinators.len();
             let _ = self.preferred.compare_exchange(index, next, Ordering::Relaxed, Ordering::Relaxed);
             tokio::time::sleep(wait).await;
         }
-    }
-
-    fn failed(&self, told: Option<(Status, String)>, attempts: u32) -> ClientError {
-        let (status, endpoint) = told.unwrap_or_else(|| (Status::unknown("no answer"), String::new()));
-        let all = self.coordinators.iter().map(|coordinator| coordinator.address.as_str());
-        let silent = status.code() == Code::Unavailable && Reason::of(&status).is_none();
-        let endpoint = if silent { all.collect::<Vec<_>>().join(", nor at ") } else { endpoint };
-        ClientError::Call { status: Box::new(status), endpoint, attempts }
     }
 
     fn context(&self) -> CallContext {
