@@ -277,8 +277,8 @@ impl<R: Platform> Group<R> {
         }
     }
 
-    /// The only voter is a quorum itself. A leader knows one by acknowledgements; a follower knows of one by its leader, which falls silent when it
-    /// has lost it.
+    /// The only voter is a quorum itself. A leader knows one by acknowledgements; a follower knows of one by its leader,
+    /// which falls silent when it has lost it.
     fn quorum_age(&self, metrics: &RaftMetrics<TypeConfig<R>>, now: Instant) -> Option<Duration> {
         if metrics.membership_config.voter_ids().eq([self.local.us.id]) {
             return Some(Duration::ZERO);
