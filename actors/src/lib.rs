@@ -28,7 +28,7 @@ mod shard;
 mod supervisor;
 mod telemetry;
 
-pub use board::{Board, BoardError};
+pub use board::{Board, BoardError, ClockError};
 pub use channel::BadAddress;
 pub use host::{Fault, Host, Notes, Replica};
 pub use identity::NodeIdentity;

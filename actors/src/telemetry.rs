@@ -88,11 +88,9 @@ impl<R: Replica> TelemetryState<R> {
     /// Whether there is something new to say, or nothing was said for long.
     fn is_due(&self) -> bool {
         self.reported.is_none_or(|at| at.elapsed() >= REPORT_EVERY)
-            || self
-                .reports
-                .borrow()
-                .as_ref()
-                .is_none_or(|latest| latest.boards != self.boards() || latest.replicas != self.replicas())
+            || self.reports.borrow().as_ref().is_none_or(|latest| {
+                !same(&latest.boards, &self.boards()) || latest.replicas != self.replicas()
+            })
     }
 
     fn publish(&mut self) {
@@ -102,16 +100,24 @@ impl<R: Replica> TelemetryState<R> {
         self.reports.send_modify(|latest| {
             // A telemetry actor that was restarted goes on counting where the one before left off.
             let sequence = latest.as_ref().map_or(1, |report| report.sequence + 1);
-            *latest = Some(NodeReport { node, region, advertise, sequence, boards, replicas });
+            let age = Duration::ZERO;
+            *latest = Some(NodeReport { node, region, advertise, sequence, age, boards, replicas });
         });
         self.reported = Some(Instant::now());
     }
 
     fn boards(&self) -> Vec<BoardReport> {
-        self.readings.borrow().values().cloned().collect()
+        let now = Instant::now();
+        self.readings.borrow().values().map(|taken| taken.report(now)).collect()
     }
 
     fn replicas(&self) -> Vec<ReplicaReport> {
         self.roster.borrow().values().map(Seat::report).collect()
     }
+}
+
+/// Whether boards say the same, however old it is.
+fn same(before: &[BoardReport], now: &[BoardReport]) -> bool {
+    let essence = |report: &BoardReport| BoardReport { age: Duration::ZERO, ..report.clone() };
+    before.len() == now.len() && before.iter().zip(now).all(|(one, other)| essence(one) == essence(other))
 }

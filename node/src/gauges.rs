@@ -1,6 +1,6 @@
 //! The latest report as gauges, set when somebody asks: an idle node spends nothing on them.
 
-use helixflow_model::{BoardReport, NodeReport, ReplicaPhase, ReplicaReport};
+use helixflow_model::{BoardReport, DeviceReading, NodeReport, ReplicaPhase, ReplicaReport};
 use metrics::gauge;
 
 /// Sets every gauge to what the report says.
@@ -10,14 +10,18 @@ pub(crate) fn set(report: &NodeReport) {
 }
 
 fn board(report: &BoardReport) {
-    let labels = [("board", report.board.clone()), ("name", report.name.clone())];
-    gauge!("helixflow_gpu_temperature_celsius", &labels).set(f64::from(report.temperature.0) / 1000.0);
-    gauge!("helixflow_gpu_memory_total_bytes", &labels).set(report.memory_total.0 as f64);
-    gauge!("helixflow_gpu_memory_used_bytes", &labels).set(report.memory_used.0 as f64);
-    if let Some(power) = report.power {
+    let labels = [("board", report.info.board.to_string()), ("name", report.info.name.clone())];
+    let reading = &report.reading;
+    if let Some(core) = reading.core.live() {
+        gauge!("helixflow_gpu_temperature_celsius", &labels).set(f64::from(core.0) / 1000.0);
+    }
+    let sum = |bytes: fn(&DeviceReading) -> u64| reading.devices.iter().map(bytes).sum::<u64>() as f64;
+    gauge!("helixflow_gpu_memory_total_bytes", &labels).set(sum(|device| device.memory_total.0));
+    gauge!("helixflow_gpu_memory_used_bytes", &labels).set(sum(|device| device.memory_used.0));
+    if let Some(power) = reading.power.live() {
         gauge!("helixflow_gpu_power_watts", &labels).set(f64::from(power.0) / 1000.0);
     }
-    if let Some(utilization) = report.utilization {
+    if let Some(utilization) = reading.utilization.live() {
         gauge!("helixflow_gpu_utilization_ratio", &labels).set(f64::from(utilization.0) / 1000.0);
     }
 }

@@ -1,7 +1,9 @@
 //! Messages to words and back, one file a message. What cannot be converted is refused by field name.
 
+mod board;
 mod model_spec;
 mod placement;
+mod reading;
 mod report;
 mod sampling;
 

@@ -41,13 +41,16 @@ const TABLE: &[Row] = &[
     Row { name: "policy",      folder: "coordinator/policy", ours: &["model"], pure: true, only: &[] },
     Row { name: "engine",      folder: "node/engine",        ours: &["model"], pure: true, only: COMPUTES },
     Row { name: "text",        folder: "node/text",          ours: &["model"], pure: true, only: TOKENIZES },
+    Row { name: "physics",     folder: "node/physics",       ours: &["model"], pure: true, only: &["libm"] },
     Row { name: "actors",      folder: "actors",             ours: &["control", "model", "proto", "env"], pure: false, only: &[] },
-    Row { name: "node",        folder: "node",               ours: &["actors", "control", "engine", "text", "model", "proto", "env"], pure: false, only: &[] },
+    Row { name: "node",        folder: "node",               ours: &["actors", "control", "engine", "physics", "text", "model", "proto", "env"], pure: false, only: &[] },
     Row { name: "linearizability", folder: "chaos/linearizability", ours: &[], pure: true, only: &["thiserror"] },
+    Row { name: "simulator",   folder: "chaos/simulator",    ours: &["model", "control", "policy", "physics"], pure: true, only: &[] },
+    Row { name: "nvml-stub",   folder: "tests/nvml-stub",    ours: &[], pure: true, only: &["nvml-wrapper-sys"] },
     Row { name: "coordinator", folder: "coordinator",        ours: &["policy", "model", "proto", "env"], pure: false, only: &[] },
-    Row { name: "chaos",       folder: "chaos",              ours: &["model", "proto", "env", "client", "control", "policy", "engine", "text", "actors", "node", "coordinator"], pure: false, only: &[] },
+    Row { name: "chaos",       folder: "chaos",              ours: &["model", "proto", "env", "client", "control", "policy", "engine", "physics", "simulator", "text", "actors", "node", "coordinator"], pure: false, only: &[] },
     Row { name: "cli",         folder: "cli",                ours: &["coordinator", "node", "client", "env", "proto", "model", "chaos"], pure: false, only: &[] },
-    Row { name: "tests",       folder: "tests",              ours: &["model", "proto", "env", "client", "control", "policy", "engine", "text", "actors", "node", "coordinator", "chaos", "cli"], pure: false, only: &[] },
+    Row { name: "tests",       folder: "tests",              ours: &["model", "proto", "env", "client", "control", "policy", "engine", "physics", "simulator", "text", "actors", "node", "coordinator", "chaos", "cli"], pure: false, only: &[] },
 ];
 
 /// Our own crates that only judge: every crate's tests may use them, and the code of these alone.
@@ -59,7 +62,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("bincode", &["coordinator"]),
     ("redb", &["coordinator"]),
     ("ractor", &["actors", "node"]),
-    ("nvml-wrapper", &["node"]),
+    ("nvml-wrapper", &["node", "nvml-stub"]),
+    ("ratatui", &["cli"]),
+    ("plotters", &["chaos"]),
     ("tokenizers", &["text"]),
     ("minijinja", &["text"]),
 ];

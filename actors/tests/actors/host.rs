@@ -3,10 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use helixflow_actors::{Board, BoardError, Fault, Host, NodeActors, NodeIdentity, NodePlan, Notes, Replica};
+use helixflow_actors::{
+    Board, BoardError, ClockError, Fault, Host, NodeActors, NodeIdentity, NodePlan, Notes, Replica,
+};
 use helixflow_control::Assignment;
 use helixflow_env::Env;
-use helixflow_model::{BoardReport, Bytes, DeviceKind, LoadReport, MilliCelsius, NumericsClass, Region};
+use helixflow_model::{
+    BoardId, BoardInfo, BoardLimits, BoardReading, Bytes, DeviceKind, LoadReport, MegaHertz, MilliCelsius,
+    NumericsClass, Region, Sensed,
+};
 use tokio::sync::{mpsc, watch};
 
 use crate::coordinator::{ADDRESS, cluster};
@@ -106,24 +111,29 @@ impl Drop for FakeReplica {
     }
 }
 
-struct FakeBoard;
+struct FakeBoard(BoardInfo);
 
 impl Board for FakeBoard {
-    fn id(&self) -> &'static str {
-        "fake-0"
+    fn info(&self) -> &BoardInfo {
+        &self.0
     }
 
-    fn read(&self) -> futures::future::BoxFuture<'_, Result<BoardReport, BoardError>> {
-        Box::pin(std::future::ready(Ok(BoardReport {
-            board: "fake-0".to_owned(),
-            name: "fake".to_owned(),
-            kind: DeviceKind::Simulated,
-            temperature: MilliCelsius(40_000),
-            power: None,
-            memory_total: Bytes(2),
-            memory_used: Bytes(1),
-            utilization: None,
-        })))
+    fn read(&self) -> futures::future::BoxFuture<'_, Result<BoardReading, BoardError>> {
+        let core = Sensed::Live(MilliCelsius(40_000));
+        Box::pin(std::future::ready(Ok(BoardReading { core, ..BoardReading::default() })))
+    }
+
+    fn limit_clock(&self, _: Option<MegaHertz>) -> futures::future::BoxFuture<'_, Result<(), ClockError>> {
+        Box::pin(std::future::ready(Err(ClockError::NotPermitted { why: "a fake".to_owned() })))
+    }
+}
+
+fn board() -> BoardInfo {
+    BoardInfo {
+        board: BoardId::new("fake-0").expect("a valid name"),
+        name: "fake".to_owned(),
+        kind: DeviceKind::Simulated,
+        limits: BoardLimits::default(),
     }
 }
 
@@ -140,7 +150,7 @@ pub(crate) async fn start(env: &Env, host: &Arc<FakeHost>) -> NodeActors<FakeHos
         identity,
         coordinators: vec![ADDRESS.to_owned()],
         folder: PathBuf::from("/node"),
-        boards: vec![Arc::new(FakeBoard)],
+        boards: vec![Arc::new(FakeBoard(board()))],
         host: Arc::clone(host),
         env: env.clone(),
     };

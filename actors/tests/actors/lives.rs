@@ -19,7 +19,7 @@ async fn a_node_joins_runs_its_part_and_reports_it() {
     assert_eq!(read(&mut log), ["fetch replica-1 g1", "load replica-1 g1"]);
     let later =
         coordinator.report(|later| later.sequence > report.sequence && !later.boards.is_empty()).await;
-    assert_eq!(later.boards[0].board, "fake-0");
+    assert_eq!(later.boards[0].info.board.as_str(), "fake-0");
 }
 
 #[tokio::test(start_paused = true)]

@@ -51,7 +51,7 @@ pub(crate) struct Board {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) kind: &'static str,
-    pub(crate) temperature_celsius: f64,
+    pub(crate) temperature_celsius: Option<f64>,
     pub(crate) power_watts: Option<f64>,
     pub(crate) memory_total_bytes: u64,
     pub(crate) memory_used_bytes: u64,
@@ -142,17 +142,19 @@ impl From<v1::BoardReport> for Board {
     fn from(wire: v1::BoardReport) -> Self {
         let kind = match wire.kind() {
             DeviceKind::Nvidia => "nvidia",
+            DeviceKind::Amd => "amd",
             DeviceKind::Simulated => "simulated",
             DeviceKind::Unspecified => "unknown",
         };
+        let reading = wire.reading.unwrap_or_default();
         Self {
             id: wire.board,
             name: wire.name,
             kind,
-            temperature_celsius: f64::from(wire.temperature_millicelsius) / 1000.0,
-            power_watts: wire.power_milliwatts.map(|milliwatts| f64::from(milliwatts) / 1000.0),
-            memory_total_bytes: wire.memory_total_bytes,
-            memory_used_bytes: wire.memory_used_bytes,
+            temperature_celsius: reading.core_millicelsius.map(|milli| f64::from(milli) / 1000.0),
+            power_watts: reading.power_milliwatts.map(|milli| f64::from(milli) / 1000.0),
+            memory_total_bytes: reading.devices.iter().map(|device| device.memory_total_bytes).sum(),
+            memory_used_bytes: reading.devices.iter().map(|device| device.memory_used_bytes).sum(),
         }
     }
 }

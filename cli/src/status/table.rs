@@ -67,7 +67,7 @@ fn nodes(status: &Status) -> Table {
             node.region.clone(),
             node.health.clone(),
             each(&node.boards, board),
-            each(&node.boards, |b| format!("{:.1} °C", b.temperature_celsius)),
+            each(&node.boards, heat),
             each(&node.replicas, replica),
             each(&node.replicas, |r| r.active.to_string()),
             each(&node.replicas, |r| r.queued.to_string()),
@@ -93,6 +93,10 @@ fn board(board: &Board) -> String {
     } else {
         format!("{} ({})", board.name, board.kind)
     }
+}
+
+fn heat(board: &Board) -> String {
+    board.temperature_celsius.map_or_else(|| "unknown".to_owned(), |celsius| format!("{celsius:.1} °C"))
 }
 
 fn replica(replica: &Replica) -> String {

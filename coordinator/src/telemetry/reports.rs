@@ -73,6 +73,7 @@ mod tests {
             region: Region::new("eu-1").expect("a valid name"),
             advertise: "127.0.0.1:7001".to_owned(),
             sequence,
+            age: Duration::ZERO,
             boards: Vec::new(),
             replicas: Vec::new(),
         }

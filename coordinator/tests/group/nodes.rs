@@ -49,6 +49,7 @@ fn idle(node: u64, sequence: u64) -> NodeReport {
         region: "eu-1".to_owned(),
         advertise: "127.0.0.1:9".to_owned(),
         sequence,
+        age_ms: 0,
         boards: Vec::new(),
         replicas: Vec::new(),
     }

@@ -7,11 +7,13 @@ use std::ffi::OsStr;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use helixflow_actors::{Board, BoardError};
-use helixflow_model::{BoardReport, Bytes, DeviceKind, MilliCelsius, MilliWatts, Permille};
+use helixflow_actors::{Board, BoardError, ClockError};
+use helixflow_model::{
+    BoardId, BoardInfo, BoardLimits, BoardReading, Bytes, DeviceId, DeviceKind, DeviceReading, MegaHertz,
+    MilliCelsius, MilliWatts, Partition, Permille, Sensed,
+};
 use nvml_wrapper::Nvml;
 use nvml_wrapper::enum_wrappers::device::TemperatureSensor;
-use nvml_wrapper::error::NvmlError;
 use tokio::sync::Semaphore;
 
 /// The library's name where only the driver is installed, without files for developers.
@@ -20,7 +22,7 @@ const DRIVER_LIBRARY: &str = "libnvidia-ml.so.1";
 /// One GPU.
 struct NvidiaBoard {
     nvml: Arc<Nvml>,
-    uuid: String,
+    info: BoardInfo,
     /// One reading at a time: a thread that hangs in the driver is not joined by others.
     turn: Arc<Semaphore>,
 }
@@ -31,7 +33,7 @@ struct NvidiaBoard {
 struct StillReading;
 
 /// The GPUs that the driver knows.
-pub(super) fn boards() -> Result<Vec<Arc<dyn Board>>, NvmlError> {
+pub(super) fn boards() -> Result<Vec<Arc<dyn Board>>, BoardError> {
     let nvml = Arc::new(Nvml::builder().lib_path(OsStr::new(DRIVER_LIBRARY)).init()?);
     let mut boards: Vec<Arc<dyn Board>> = Vec::new();
     for index in 0..nvml.device_count()? {
@@ -40,7 +42,12 @@ pub(super) fn boards() -> Result<Vec<Arc<dyn Board>>, NvmlError> {
         tracing::info!(uuid, name, "found a GPU");
         boards.push(Arc::new(NvidiaBoard {
             nvml: Arc::clone(&nvml),
-            uuid,
+            info: BoardInfo {
+                board: BoardId::new(uuid)?,
+                name,
+                kind: DeviceKind::Nvidia,
+                limits: BoardLimits::default(),
+            },
             turn: Arc::new(Semaphore::new(1)),
         }));
     }
@@ -48,42 +55,52 @@ pub(super) fn boards() -> Result<Vec<Arc<dyn Board>>, NvmlError> {
 }
 
 impl Board for NvidiaBoard {
-    fn id(&self) -> &str {
-        &self.uuid
+    fn info(&self) -> &BoardInfo {
+        &self.info
     }
 
-    fn read(&self) -> BoxFuture<'_, Result<BoardReport, BoardError>> {
+    fn read(&self) -> BoxFuture<'_, Result<BoardReading, BoardError>> {
         Box::pin(async move {
             let turn = Arc::clone(&self.turn).try_acquire_owned().map_err(|_| StillReading)?;
-            let (nvml, uuid) = (Arc::clone(&self.nvml), self.uuid.clone());
+            let (nvml, board) = (Arc::clone(&self.nvml), self.info.board.clone());
             #[expect(
                 clippy::disallowed_methods,
                 reason = "the driver blocks for as long as it likes, and no simulation has a GPU"
             )]
             let reading = tokio::task::spawn_blocking(move || {
-                let reading = read(&nvml, uuid);
+                let reading = read(&nvml, &board);
                 drop(turn);
                 reading
             });
-            Ok(reading.await??)
+            reading.await?
         })
+    }
+
+    fn limit_clock(&self, _: Option<MegaHertz>) -> BoxFuture<'_, Result<(), ClockError>> {
+        Box::pin(std::future::ready(Err(ClockError::NotPermitted {
+            why: "clocks are not set yet".to_owned(),
+        })))
     }
 }
 
-fn read(nvml: &Nvml, uuid: String) -> Result<BoardReport, NvmlError> {
-    let device = nvml.device_by_uuid(uuid.as_str())?;
+fn read(nvml: &Nvml, board: &BoardId) -> Result<BoardReading, BoardError> {
+    let device = nvml.device_by_uuid(board.as_str())?;
     let temperature = device.temperature(TemperatureSensor::Gpu)?;
     let memory = device.memory_info()?;
-    Ok(BoardReport {
-        name: device.name()?,
-        kind: DeviceKind::Nvidia,
-        temperature: MilliCelsius(i32::try_from(temperature).unwrap_or(i32::MAX).saturating_mul(1000)),
+    Ok(BoardReading {
+        core: Sensed::Live(MilliCelsius(i32::try_from(temperature).unwrap_or(i32::MAX).saturating_mul(1000))),
         // Not every board tells these two: none under MIG, no power on some laptops.
-        power: device.power_usage().ok().map(MilliWatts),
-        utilization: device.utilization_rates().ok().map(|rates| percent(rates.gpu)),
-        memory_total: Bytes(memory.total),
-        memory_used: Bytes(memory.used),
-        board: uuid,
+        power: device.power_usage().map_or(Sensed::Unsupported, |power| Sensed::Live(MilliWatts(power))),
+        utilization: device
+            .utilization_rates()
+            .map_or(Sensed::Unsupported, |rates| Sensed::Live(percent(rates.gpu))),
+        devices: vec![DeviceReading {
+            device: DeviceId::new(board.as_str())?,
+            partition: Partition::Whole,
+            memory_total: Bytes(memory.total),
+            memory_used: Bytes(memory.used),
+        }],
+        ..BoardReading::default()
     })
 }
 

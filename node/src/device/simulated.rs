@@ -1,15 +1,33 @@
 //! A board for machines without a GPU: constant temperature, the machine's own memory, and a name that says so.
 
 use futures::future::BoxFuture;
-use helixflow_actors::{Board, BoardError};
-use helixflow_model::{BoardReport, Bytes, DeviceKind, MilliCelsius};
+use helixflow_actors::{Board, BoardError, ClockError};
+use helixflow_model::{
+    BoardId, BoardInfo, BoardLimits, BoardReading, Bytes, DeviceId, DeviceKind, DeviceReading, InvalidName,
+    MegaHertz, MilliCelsius, Partition, Sensed,
+};
 
 const ID: &str = "simulated-0";
 /// Well below any limit, so that no decision is ever taken on account of it.
 const TEMPERATURE: MilliCelsius = MilliCelsius(40_000);
 
 /// Stands in for a GPU.
-pub(super) struct SimulatedBoard;
+pub(super) struct SimulatedBoard {
+    info: BoardInfo,
+    device: DeviceId,
+}
+
+impl SimulatedBoard {
+    pub(super) fn new() -> Result<Self, InvalidName> {
+        let info = BoardInfo {
+            board: BoardId::new(ID)?,
+            name: "CPU (simulated board)".to_owned(),
+            kind: DeviceKind::Simulated,
+            limits: BoardLimits::default(),
+        };
+        Ok(Self { info, device: DeviceId::new(ID)? })
+    }
+}
 
 /// Memory of the machine.
 pub(super) struct Memory {
@@ -26,34 +44,29 @@ pub(super) fn memory() -> Memory {
 }
 
 impl Board for SimulatedBoard {
-    fn id(&self) -> &str {
-        ID
+    fn info(&self) -> &BoardInfo {
+        &self.info
     }
 
-    fn read(&self) -> BoxFuture<'_, Result<BoardReport, BoardError>> {
+    fn read(&self) -> BoxFuture<'_, Result<BoardReading, BoardError>> {
         let Memory { total, used } = memory();
-        let report = BoardReport {
-            board: ID.to_owned(),
-            name: "CPU (simulated board)".to_owned(),
-            kind: DeviceKind::Simulated,
-            temperature: TEMPERATURE,
-            power: None,
+        let device = DeviceReading {
+            device: self.device.clone(),
+            partition: Partition::Whole,
             memory_total: total,
             memory_used: used,
-            utilization: None,
         };
-        Box::pin(std::future::ready(Ok(report)))
+        let core = Sensed::Live(TEMPERATURE);
+        Box::pin(std::future::ready(Ok(BoardReading {
+            core,
+            devices: vec![device],
+            ..BoardReading::default()
+        })))
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_simulated_board_says_so() {
-        let report = SimulatedBoard.read().await.expect("a board that is always read");
-        assert_eq!((report.kind, report.temperature), (DeviceKind::Simulated, TEMPERATURE));
-        assert!(report.name.contains("simulated"));
+    fn limit_clock(&self, _: Option<MegaHertz>) -> BoxFuture<'_, Result<(), ClockError>> {
+        Box::pin(std::future::ready(Err(ClockError::NotPermitted {
+            why: "a simulated board has no clock yet".to_owned(),
+        })))
     }
 }

@@ -137,6 +137,14 @@ name!(
     ModelId, "model"
 );
 name!(
+    /// What has heat, power and clocks: NVML's UUID, `amdgpu:` with the bus address, or `simulated-` with a number.
+    BoardId, "board"
+);
+name!(
+    /// What has memory and takes shards: a whole board, a MIG instance or an AMD partition.
+    DeviceId, "device"
+);
+name!(
     /// Whose request it is. `anonymous` until authentication is turned on.
     TenantId, "tenant"
 );

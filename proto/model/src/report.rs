@@ -1,41 +1,46 @@
 //! What a node tells the coordinators several times a second. Soft state: never written to the log.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Bytes, Epoch, Fence, MilliCelsius, MilliWatts, ModelId, NodeId, NumericsClass, Permille, Region,
-    ReplicaPhase,
+    Band, BoardId, BoardInfo, BoardReading, ClockControl, Duty, Epoch, Fence, MegaHertz, MilliCelsius,
+    ModelId, NodeId, NumericsClass, Permille, Region, ReplicaPhase,
 };
 
-/// What stands behind a board's readings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DeviceKind {
-    /// An NVIDIA GPU, read through NVML.
-    Nvidia,
-    /// No GPU: constant temperature, work done on the CPU.
-    Simulated,
-}
-
-/// One board: what has heat, power and memory.
+/// One board: what it is, what its sensors say, what its node makes of that.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BoardReport {
-    /// Stable id of the board (NVML's UUID, or `simulated-0`).
-    pub board: String,
-    /// The product's name.
-    pub name: String,
-    /// What stands behind the readings.
-    pub kind: DeviceKind,
-    /// Temperature of the die.
-    pub temperature: MilliCelsius,
-    /// Power drawn, where it can be read.
-    pub power: Option<MilliWatts>,
-    /// Memory in all.
-    pub memory_total: Bytes,
-    /// Memory in use.
-    pub memory_used: Bytes,
-    /// Share of time busy, where it can be read.
-    pub utilization: Option<Permille>,
+    /// What it is.
+    pub info: BoardInfo,
+    /// What its sensors said last.
+    pub reading: BoardReading,
+    /// How old that is: durations summed over the hops that it took.
+    pub age: Duration,
+    /// What its node makes of it.
+    pub standing: BoardStanding,
+}
+
+/// What a node makes of a board's readings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoardStanding {
+    /// How hot it is.
+    pub band: Band,
+    /// What it may be asked to do.
+    pub duty: Duty,
+    /// Who decides on its clock.
+    pub control: ClockControl,
+    /// The clock that the governor asks for; none where it asks for the highest.
+    pub target_clock: Option<MegaHertz>,
+    /// The temperature of the die that is expected some seconds ahead, at the clock asked for.
+    pub forecast: Option<MilliCelsius>,
+    /// Degrees from the forecast to where heat costs speed; negative beyond. None where no limit is known.
+    pub headroom: Option<MilliCelsius>,
+    /// The speed that it is expected to hold over the next seconds, of that at the highest clock.
+    pub speed: Permille,
+    /// How much its word counts: less while its readings are late.
+    pub weight: Permille,
 }
 
 /// How busy one replica is.
@@ -53,6 +58,8 @@ pub struct LoadReport {
     pub prefill_backlog: u32,
     /// Tokens generated a second, in thousandths, smoothed.
     pub millitokens_per_second: u64,
+    /// Requests that wait and sequences in the batch, in thousandths, smoothed.
+    pub busy_milli: u32,
 }
 
 /// What a node holds of one replica.
@@ -74,6 +81,8 @@ pub struct ReplicaReport {
     pub numerics: NumericsClass,
     /// How busy it is.
     pub load: LoadReport,
+    /// The boards that it runs on.
+    pub boards: Vec<BoardId>,
 }
 
 /// Everything a node tells, at one moment.
@@ -87,6 +96,8 @@ pub struct NodeReport {
     pub advertise: String,
     /// Rises with every report of one process.
     pub sequence: u64,
+    /// How long ago the figures were taken, the way here included: durations summed hop by hop.
+    pub age: Duration,
     /// Its boards.
     pub boards: Vec<BoardReport>,
     /// Its replicas.

@@ -22,6 +22,10 @@ unit!(
     MilliWatts(u32)
 );
 unit!(
+    /// Millions of cycles a second.
+    MegaHertz(u32)
+);
+unit!(
     /// Thousandths of a whole.
     Permille(u16)
 );
@@ -44,6 +48,12 @@ impl fmt::Display for MilliCelsius {
 impl fmt::Display for MilliWatts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.1} W", f64::from(self.0) / 1000.0)
+    }
+}
+
+impl fmt::Display for MegaHertz {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} MHz", self.0)
     }
 }
 

@@ -1,11 +1,14 @@
 //! Telemetry reports.
 
+use std::time::Duration;
+
 use helixflow_model::{
-    BoardReport, Bytes, DeviceKind, Epoch, LoadReport, MilliCelsius, MilliWatts, ModelId, NodeId, NodeReport,
-    NumericsClass, Permille, Region, ReplicaPhase, ReplicaReport,
+    BoardReport, Epoch, LoadReport, ModelId, NodeId, NodeReport, NumericsClass, Region, ReplicaPhase,
+    ReplicaReport,
 };
 
 use super::BadMessage;
+use super::board::{board_id, millis};
 use crate::v1;
 
 impl From<NodeReport> for v1::NodeReport {
@@ -15,6 +18,7 @@ impl From<NodeReport> for v1::NodeReport {
             region: report.region.to_string(),
             advertise: report.advertise,
             sequence: report.sequence,
+            age_ms: millis(report.age),
             boards: report.boards.into_iter().map(Into::into).collect(),
             replicas: report.replicas.into_iter().map(Into::into).collect(),
         }
@@ -30,52 +34,9 @@ impl TryFrom<v1::NodeReport> for NodeReport {
             region: Region::new(wire.region).map_err(|e| BadMessage::new("region", e))?,
             advertise: wire.advertise,
             sequence: wire.sequence,
+            age: Duration::from_millis(wire.age_ms),
             boards: wire.boards.into_iter().map(BoardReport::try_from).collect::<Result<_, _>>()?,
             replicas: wire.replicas.into_iter().map(ReplicaReport::try_from).collect::<Result<_, _>>()?,
-        })
-    }
-}
-
-impl From<BoardReport> for v1::BoardReport {
-    fn from(report: BoardReport) -> Self {
-        let kind = match report.kind {
-            DeviceKind::Nvidia => v1::DeviceKind::Nvidia,
-            DeviceKind::Simulated => v1::DeviceKind::Simulated,
-        };
-        Self {
-            board: report.board,
-            name: report.name,
-            kind: kind.into(),
-            temperature_millicelsius: report.temperature.0,
-            power_milliwatts: report.power.map(|p| p.0),
-            memory_total_bytes: report.memory_total.0,
-            memory_used_bytes: report.memory_used.0,
-            utilization_permille: report.utilization.map(|u| u32::from(u.0)),
-        }
-    }
-}
-
-impl TryFrom<v1::BoardReport> for BoardReport {
-    type Error = BadMessage;
-
-    fn try_from(wire: v1::BoardReport) -> Result<Self, BadMessage> {
-        let kind = match wire.kind() {
-            v1::DeviceKind::Nvidia => DeviceKind::Nvidia,
-            v1::DeviceKind::Simulated => DeviceKind::Simulated,
-            v1::DeviceKind::Unspecified => return Err(BadMessage::missing("kind")),
-        };
-        let permille = |value: u32| {
-            u16::try_from(value).map(Permille).map_err(|e| BadMessage::new("utilization_permille", e))
-        };
-        Ok(Self {
-            board: wire.board,
-            name: wire.name,
-            kind,
-            temperature: MilliCelsius(wire.temperature_millicelsius),
-            power: wire.power_milliwatts.map(MilliWatts),
-            memory_total: Bytes(wire.memory_total_bytes),
-            memory_used: Bytes(wire.memory_used_bytes),
-            utilization: wire.utilization_permille.map(permille).transpose()?,
         })
     }
 }
@@ -91,6 +52,7 @@ impl From<ReplicaReport> for v1::ReplicaReport {
             detail: report.detail,
             numerics_class: report.numerics.0,
             load: Some(report.load.into()),
+            boards: report.boards.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -109,6 +71,7 @@ impl TryFrom<v1::ReplicaReport> for ReplicaReport {
             detail: wire.detail,
             numerics: NumericsClass(wire.numerics_class),
             load: wire.load.unwrap_or_default().into(),
+            boards: wire.boards.into_iter().map(board_id).collect::<Result<_, _>>()?,
         })
     }
 }
@@ -149,8 +112,17 @@ impl From<LoadReport> for v1::LoadReport {
             kv_pages_total,
             prefill_backlog,
             millitokens_per_second,
+            busy_milli,
         } = load;
-        Self { queued, active, kv_pages_free, kv_pages_total, prefill_backlog, millitokens_per_second }
+        Self {
+            queued,
+            active,
+            kv_pages_free,
+            kv_pages_total,
+            prefill_backlog,
+            millitokens_per_second,
+            busy_milli,
+        }
     }
 }
 
@@ -163,14 +135,23 @@ impl From<v1::LoadReport> for LoadReport {
             kv_pages_total,
             prefill_backlog,
             millitokens_per_second,
+            busy_milli,
         } = wire;
-        Self { queued, active, kv_pages_free, kv_pages_total, prefill_backlog, millitokens_per_second }
+        Self {
+            queued,
+            active,
+            kv_pages_free,
+            kv_pages_total,
+            prefill_backlog,
+            millitokens_per_second,
+            busy_milli,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use helixflow_model::{Fence, Generation, ReplicaId};
+    use helixflow_model::{BoardId, Fence, Generation, ReplicaId};
 
     use super::*;
 
@@ -180,16 +161,8 @@ mod tests {
             region: Region::new("eu-1").expect("a valid name"),
             advertise: "127.0.0.1:7001".to_owned(),
             sequence: 9,
-            boards: vec![BoardReport {
-                board: "simulated-0".to_owned(),
-                name: "CPU".to_owned(),
-                kind: DeviceKind::Simulated,
-                temperature: MilliCelsius(40_000),
-                power: None,
-                memory_total: Bytes(1 << 33),
-                memory_used: Bytes(1 << 28),
-                utilization: Some(Permille(10)),
-            }],
+            age: Duration::from_millis(40),
+            boards: Vec::new(),
             replicas: vec![ReplicaReport {
                 fence: Fence { replica: ReplicaId(1), generation: Generation(1) },
                 epoch: Epoch(7),
@@ -198,7 +171,8 @@ mod tests {
                 phase: ReplicaPhase::Ready,
                 detail: String::new(),
                 numerics: NumericsClass("cpu-1".to_owned()),
-                load: LoadReport { queued: 1, active: 2, ..Default::default() },
+                load: LoadReport { queued: 1, active: 2, busy_milli: 2500, ..Default::default() },
+                boards: vec![BoardId::new("simulated-0").expect("a valid name")],
             }],
         }
     }

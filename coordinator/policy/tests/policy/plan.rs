@@ -228,6 +228,7 @@ fn a_failure_counts_until_the_model_is_ready_there_or_time_has_passed() {
         region: region("a"),
         advertise: "h:1".to_owned(),
         sequence: 1,
+        age: Duration::ZERO,
         boards: Vec::new(),
         replicas: vec![ReplicaReport {
             fence: Fence { replica: ReplicaId(1), generation: Generation(1) },
@@ -238,6 +239,7 @@ fn a_failure_counts_until_the_model_is_ready_there_or_time_has_passed() {
             detail: String::new(),
             numerics: NumericsClass("cpu-1".to_owned()),
             load: LoadReport::default(),
+            boards: Vec::new(),
         }],
     };
     let mut log = FailureLog::default();

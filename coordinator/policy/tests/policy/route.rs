@@ -36,6 +36,7 @@ fn says(state: &ClusterState, node: u64, phase: ReplicaPhase) -> Heard {
         detail: String::new(),
         numerics: NumericsClass("cpu-1".to_owned()),
         load: LoadReport { millitokens_per_second: 100_000, ..LoadReport::default() },
+        boards: Vec::new(),
     };
     let known = &state.nodes()[&NodeId(node)];
     let report = NodeReport {
@@ -43,6 +44,7 @@ fn says(state: &ClusterState, node: u64, phase: ReplicaPhase) -> Heard {
         region: known.region.clone(),
         advertise: known.advertise.clone(),
         sequence: 1,
+        age: Duration::ZERO,
         boards: Vec::new(),
         replicas: vec![replica],
     };

@@ -250,12 +250,14 @@ fn report(id: u64, address: &str, phase: ReplicaPhase) -> NodeReport {
         detail: String::new(),
         numerics: NumericsClass("cpu-1".to_owned()),
         load: LoadReport::default(),
+        boards: Vec::new(),
     };
     NodeReport {
         node: NodeId(id),
         region: region(),
         advertise: address.to_owned(),
         sequence: 1,
+        age: Duration::ZERO,
         boards: Vec::new(),
         replicas: vec![replica],
     }

@@ -146,6 +146,7 @@ impl Scheduler {
             kv_pages_total: count(self.pool.total()),
             prefill_backlog: count(waiting.chain(running).sum()),
             millitokens_per_second: 0,
+            busy_milli: 0,
         }
     }
 
