@@ -17,6 +17,7 @@
 mod error;
 pub mod experiments;
 pub mod faults;
+pub mod heat;
 pub mod history;
 pub mod invariants;
 pub mod load;
