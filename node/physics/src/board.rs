@@ -356,8 +356,8 @@ impl Board {
         self.faults.stuck.unwrap_or((self.heat.die + off, self.heat.memory + off))
     }
 
-    /// Whether the driver can tell anything.
-    pub(crate) const fn readable(&self) -> Result<(), Unreadable> {
+    /// Whether the driver can tell anything, or be told.
+    pub const fn readable(&self) -> Result<(), Unreadable> {
         if self.faults.blocked {
             Err(Unreadable::Blocked)
         } else if self.turned_off {
