@@ -133,12 +133,30 @@ impl Thermal {
         told.into_iter().filter(|over| over.is_finite()).reduce(f64::max)
     }
 
-    /// The highest level of the clock that keeps every place `below` degrees under where heat costs speed.
+    /// The highest level of the clock that keeps every place `below` degrees under where heat costs speed, for the next
+    /// seconds.
     pub(crate) fn highest_level(&self, below: f64) -> u32 {
-        let budget = self.core.budget(below).min(self.memory.budget(below));
+        self.level_within(self.core.budget(below).min(self.memory.budget(below)))
+    }
+
+    /// The same for the next minute.
+    pub(crate) fn lasting_level(&self, below: f64) -> u32 {
+        self.level_within(self.core.lasting_budget(below).min(self.memory.lasting_budget(below)))
+    }
+
+    /// The highest level that draws no more than `watts`, else the lowest; power grows with the level, so by halving.
+    fn level_within(&self, watts: f64) -> u32 {
         let least = self.clocks.least_share();
-        let fits = |level: &u32| self.power.at(share_of(*level, least)) <= budget;
-        (0..=LEVELS).rev().find(fits).unwrap_or(0)
+        let fits = |level: u32| self.power.at(share_of(level, least)) <= watts;
+        if fits(LEVELS) {
+            return LEVELS;
+        }
+        let (mut low, mut high) = (0, LEVELS);
+        while high - low > 1 {
+            let middle = u32::midpoint(low, high);
+            if fits(middle) { low = middle } else { high = middle }
+        }
+        low
     }
 
     /// The share of the top clock at that level.

@@ -101,7 +101,7 @@ impl Governor {
             return if since(self.lowered) >= DOWN_EVERY { lower } else { current };
         }
         let rested = since(self.lowered) >= UP_AFTER_DOWN && since(self.raised) >= UP_EVERY;
-        let higher = thermal.highest_level(TARGET_BELOW + UP_BELOW).min(most);
+        let higher = thermal.lasting_level(TARGET_BELOW + UP_BELOW).min(most);
         if rested { higher.clamp(current, current + UP_STEPS) } else { current }
     }
 

@@ -18,6 +18,10 @@ const MEMORY_LAGS: [f64; 3] = [5.0, 20.0, 80.0];
 /// left to the readings to come, which are a tenth of a second apart when it matters.
 const HORIZONS: [f64; 2] = [3.0, 12.0];
 
+/// Seconds ahead that a clock must hold for before it is raised to: nearly the steady state, or it would be lowered again
+/// within the minute.
+const LASTING: f64 = 60.0;
+
 /// The base believed before the first reading, degrees Celsius.
 const BASE: Prior = Prior { value: 30.0, spread: 15.0, walk: 0.05, least: -20.0, most: 80.0 };
 
@@ -45,10 +49,12 @@ const MOST: f64 = 150.0;
 const RISES: f64 = 0.7;
 const FALLS: f64 = 1.2;
 
-/// The offset's drift upwards (a failed fan, a hotter inlet) is smoothed over so many seconds, and believed for the
-/// seconds of the forecast up to this many degrees a second.
+/// The offset's drift upwards (a failed fan, a hotter inlet) is smoothed over so many seconds, and believed up to this
+/// many degrees a second …
 const DRIFT_OVER: f64 = 20.0;
 const DRIFT_MOST: f64 = 0.5;
+/// … to last for at most so many seconds.
+const DRIFT_FOR: f64 = 12.0;
 
 /// What a band is judged by is smoothed over so many seconds, which takes a whole-degree sensor's flicker out; a
 /// temperature that jumps counts at once, less one degree.
@@ -201,7 +207,7 @@ impl Place {
         let (present, lagged) = self.present()?;
         let ahead = HORIZONS.map(|horizon| {
             let rises = self.reach(horizon).into_iter().zip(lagged);
-            present + self.drift * horizon + rises.map(|(reach, lag)| reach * (watts - lag)).sum::<f64>()
+            present + self.drift * horizon.min(DRIFT_FOR) + rises.map(|(reach, lag)| reach * (watts - lag)).sum::<f64>()
         });
         Some(ahead.into_iter().fold(f64::NEG_INFINITY, f64::max).clamp(LEAST, MOST))
     }
@@ -209,14 +215,20 @@ impl Place {
     /// The most power that keeps every forecast `below` degrees under where heat costs speed, and under that by as much
     /// as the readings stray; infinite where nothing is told.
     pub(super) fn budget(&self, below: f64) -> f64 {
+        HORIZONS.into_iter().map(|horizon| self.budget_for(below, horizon)).fold(f64::INFINITY, f64::min)
+    }
+
+    /// The same for a minute.
+    pub(super) fn lasting_budget(&self, below: f64) -> f64 {
+        self.budget(below).min(self.budget_for(below, LASTING))
+    }
+
+    fn budget_for(&self, below: f64, horizon: f64) -> f64 {
         let Some((present, lagged)) = self.present() else { return f64::INFINITY };
-        let target = self.limit.costs() - below - self.stray;
-        let budget = HORIZONS.map(|horizon| {
-            let reach = self.reach(horizon);
-            let carried: f64 = reach.iter().zip(lagged).map(|(reach, lag)| reach * lag).sum();
-            (target - present - self.drift * horizon + carried) / reach.iter().sum::<f64>()
-        });
-        budget.into_iter().fold(f64::INFINITY, f64::min)
+        let reach = self.reach(horizon);
+        let carried: f64 = reach.iter().zip(lagged).map(|(reach, lag)| reach * lag).sum();
+        let room = self.limit.costs() - below - self.stray - present - self.drift * horizon.min(DRIFT_FOR);
+        (room + carried) / reach.iter().sum::<f64>()
     }
 
     /// Degrees from the forecast to where heat costs speed.
