@@ -23,6 +23,11 @@ const UP_BELOW: f64 = 0.6;
 const DOWN_STEPS: u32 = 25;
 const DOWN_EVERY: Duration = Duration::from_millis(300);
 
+/// Fewer steps down than this can wait for so long: a sink that warms asks for one after the other, and each order is a
+/// call to the driver.
+const FEW_STEPS: u32 = 3;
+const FEW_EVERY: Duration = Duration::from_secs(1);
+
 /// The steps up in one order, the least time between two, and the rest after a step down: the die shows most of what a
 /// step does within two seconds, the sink within ten.
 const UP_STEPS: u32 = 4;
@@ -98,9 +103,11 @@ impl Governor {
         let since = |at: Option<Duration>| at.map_or(Duration::MAX, |at| request.now.saturating_sub(at));
         if held < current {
             let lower = held.max(current.saturating_sub(DOWN_STEPS));
-            return if since(self.lowered) >= DOWN_EVERY { lower } else { current };
+            let rest = if current - held < FEW_STEPS { FEW_EVERY } else { DOWN_EVERY };
+            return if since(self.lowered) >= rest { lower } else { current };
         }
-        let rested = since(self.lowered) >= UP_AFTER_DOWN && since(self.raised) >= UP_EVERY;
+        let rested =
+            since(self.lowered) >= UP_AFTER_DOWN && since(self.raised) >= UP_EVERY && thermal.is_fresh();
         let higher = thermal.lasting_level(TARGET_BELOW + UP_BELOW).min(most);
         if rested { higher.clamp(current, current + UP_STEPS) } else { current }
     }

@@ -148,9 +148,9 @@ impl Place {
             }
         };
         self.lagged = Some(lagged);
-        self.margin = margin;
+        self.margin = margin.map(|margin| margin.clamp(LEAST, MOST));
         // The driver's own margin may know of a hotter spot than the sensor shows.
-        let by_margin = margin.zip(self.margin_limit).map(|(margin, limit)| limit - margin);
+        let by_margin = self.margin.zip(self.margin_limit).map(|(margin, limit)| limit - margin);
         let hotter = [sensor, by_margin].into_iter().flatten().reduce(f64::max);
         self.measured = hotter.map(|temperature| temperature.clamp(LEAST, MOST));
         if let Some(measured) = self.measured {
@@ -207,7 +207,9 @@ impl Place {
         let (present, lagged) = self.present()?;
         let ahead = HORIZONS.map(|horizon| {
             let rises = self.reach(horizon).into_iter().zip(lagged);
-            present + self.drift * horizon.min(DRIFT_FOR) + rises.map(|(reach, lag)| reach * (watts - lag)).sum::<f64>()
+            present
+                + self.drift * horizon.min(DRIFT_FOR)
+                + rises.map(|(reach, lag)| reach * (watts - lag)).sum::<f64>()
         });
         Some(ahead.into_iter().fold(f64::NEG_INFINITY, f64::max).clamp(LEAST, MOST))
     }
