@@ -18,7 +18,7 @@ mod power;
 mod speed;
 
 pub(crate) use bands::Bands;
-use clocks::{Clocks, LEVELS, share_of};
+use clocks::{Clocks, LEVELS, level_of, share_of};
 pub use governor::ClockOrder;
 pub(crate) use governor::{Governor, Request};
 use limit::{CORE_DEFAULT, Limit, MEMORY_DEFAULT};
@@ -149,7 +149,7 @@ impl Thermal {
         self.level_within(self.core.budget(below).min(self.memory.budget(below)))
     }
 
-    /// The same for the next minute.
+    /// The same for good.
     pub(crate) fn lasting_level(&self, below: f64) -> u32 {
         self.level_within(self.core.lasting_budget(below).min(self.memory.lasting_budget(below)))
     }
@@ -167,6 +167,11 @@ impl Thermal {
             if fits(middle) { low = middle } else { high = middle }
         }
         low
+    }
+
+    /// The level at or under the clock that the board runs at now.
+    pub(crate) fn present_level(&self) -> u32 {
+        level_of(self.clocks.share(), self.clocks.least_share())
     }
 
     /// The share of the top clock at that level.

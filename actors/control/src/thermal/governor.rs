@@ -29,10 +29,11 @@ const FEW_STEPS: u32 = 3;
 const FEW_EVERY: Duration = Duration::from_secs(1);
 
 /// The steps up in one order, the least time between two, and the rest after a step down: the die shows most of what a
-/// step does within two seconds, the sink within ten.
+/// step does within two seconds, the sink within fifteen. So the clock turns downwards and up again at most 240 times
+/// an hour, whatever happens.
 const UP_STEPS: u32 = 4;
 const UP_EVERY: Duration = Duration::from_secs(2);
-const UP_AFTER_DOWN: Duration = Duration::from_secs(10);
+const UP_AFTER_DOWN: Duration = Duration::from_secs(15);
 
 /// The clock of a board that is critical, or whose heat cannot be told, is at most this share of its range: around
 /// there a board draws less than half its power, which every working cooler carries.
@@ -98,7 +99,7 @@ impl Governor {
     }
 
     fn next_level(&self, thermal: &Thermal, request: &Request, current: u32) -> u32 {
-        let most = if thermal.is_blind() || request.band == Band::Critical { BLIND_LEVEL } else { LEVELS };
+        let most = most_level(thermal, request.band);
         let held = thermal.highest_level(TARGET_BELOW).min(most);
         let since = |at: Option<Duration>| at.map_or(Duration::MAX, |at| request.now.saturating_sub(at));
         if held < current {
@@ -134,4 +135,12 @@ impl Governor {
         };
         speed_at(self.asked(thermal).min(held).min(now))
     }
+}
+
+/// The highest level that may be asked for, whatever is forecast. Where heat holds the clock down although the forecast
+/// is well, the forecast is wrong, and the board is given no more than what it runs at.
+fn most_level(thermal: &Thermal, band: Band) -> u32 {
+    let careful = if thermal.is_blind() || band == Band::Critical { BLIND_LEVEL } else { LEVELS };
+    let throttled = thermal.is_busy() && thermal.reasons().is_thermal();
+    if throttled { careful.min(thermal.present_level()) } else { careful }
 }
