@@ -96,7 +96,8 @@ impl BoardControl {
         }
         let band = self.bands.take(&self.thermal, now);
         let control = self.control(now);
-        let request = Request { band, governed: control == ClockControl::Governed, now };
+        let governed = control == ClockControl::Governed;
+        let request = Request { band, governed, held: self.watch.suspects(), now };
         let order = self.governor.take(&self.thermal, &request);
         if order.is_some() {
             self.watch.ordered(now);

@@ -61,6 +61,12 @@ impl ClockWatch {
         self.control
     }
 
+    /// Whether the clock shows another hand, though not for long enough: until that is settled an order of ours might undo
+    /// what somebody has just set.
+    pub(super) const fn suspects(&self) -> bool {
+        self.shown.is_some()
+    }
+
     /// An order went out.
     pub(super) const fn ordered(&mut self, now: Duration) {
         self.ordered = Some(now);

@@ -87,3 +87,6 @@ const fn below(band: Band) -> Band {
         Band::Critical => Band::Hot,
     }
 }
+
+#[cfg(test)]
+mod tests;

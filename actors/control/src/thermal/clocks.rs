@@ -85,7 +85,11 @@ mod tests {
 
     fn clocks(least: u32, most: u32) -> Clocks {
         let told = |clock| (clock > 0).then_some(MegaHertz(clock));
-        Clocks::new(BoardLimits { clock_least: told(least), clock_most: told(most), ..BoardLimits::default() })
+        Clocks::new(BoardLimits {
+            clock_least: told(least),
+            clock_most: told(most),
+            ..BoardLimits::default()
+        })
     }
 
     #[test]

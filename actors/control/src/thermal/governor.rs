@@ -23,6 +23,9 @@ const UP_BELOW: f64 = 0.6;
 const DOWN_STEPS: u32 = 25;
 const DOWN_EVERY: Duration = Duration::from_millis(300);
 
+/// A board that keeps so many degrees under the target at its highest clock for good is let go at once.
+const RELEASE_BELOW: f64 = 8.0;
+
 /// Fewer steps down than this can wait for so long: a sink that warms asks for one after the other, and each order is a
 /// call to the driver.
 const FEW_STEPS: u32 = 3;
@@ -62,6 +65,8 @@ pub(crate) struct Request {
     pub(crate) band: Band,
     /// Whether the clock may be set.
     pub(crate) governed: bool,
+    /// Whether it is to be left as it is for the moment.
+    pub(crate) held: bool,
     /// The time since the process began.
     pub(crate) now: Duration,
 }
@@ -80,6 +85,9 @@ impl Governor {
     pub(crate) fn take(&mut self, thermal: &Thermal, request: &Request) -> Option<ClockOrder> {
         if !request.governed {
             *self = Self::default();
+            return None;
+        }
+        if request.held {
             return None;
         }
         let current = self.level.unwrap_or(LEVELS);
@@ -110,7 +118,9 @@ impl Governor {
         let rested =
             since(self.lowered) >= UP_AFTER_DOWN && since(self.raised) >= UP_EVERY && thermal.is_fresh();
         let higher = thermal.lasting_level(TARGET_BELOW + UP_BELOW).min(most);
-        if rested { higher.clamp(current, current + UP_STEPS) } else { current }
+        let has_room = most == LEVELS && thermal.lasting_level(TARGET_BELOW + RELEASE_BELOW) == LEVELS;
+        let steps = if has_room { LEVELS } else { UP_STEPS };
+        if rested { higher.clamp(current, current + steps) } else { current }
     }
 
     /// The clock that we hold the board to; none where it may run as fast as it likes.

@@ -283,3 +283,6 @@ impl Place {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -107,13 +107,12 @@ impl Plant {
         self.make.watts * (IDLE - 0.08 + work * (1.0 - IDLE) * switching) + leaks.max(0.0)
     }
 
-    /// The die's temperature at the lowest clock in the end: what physics permits at best.
-    pub fn coolest(&self, work: f64) -> f64 {
+    /// The die's temperature at the lowest clock and full work in the end: what physics permits at best.
+    pub fn coolest(&self, inlet: f64) -> f64 {
         let mut coolest = self.clone();
-        coolest.asked = CLOCK_LEAST / CLOCK_MOST;
         for _ in 0..40 {
-            let watts = coolest.draws(coolest.asked, work);
-            coolest.die = self.inlet + watts / self.make.watts * (self.make.die_rise + self.make.sink_rise);
+            let watts = coolest.draws(CLOCK_LEAST / CLOCK_MOST, 1.0);
+            coolest.die = inlet + watts / self.make.watts * (self.make.die_rise + self.make.sink_rise);
         }
         coolest.die
     }

@@ -21,6 +21,7 @@ pub trait Heated {
 }
 
 /// A simulated product, and what it has been through.
+#[derive(Clone, Debug)]
 pub struct Product {
     pub board: Board,
     /// Share of the work that waits for memory.
