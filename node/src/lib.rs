@@ -18,5 +18,6 @@ pub mod weights;
 pub use config::{ConfigError, GrpcPort, HttpPort, NodeConfig};
 pub use describe::{DescribeError, describe};
 pub use error::NodeError;
+pub use helixflow_actors::{ActorKind, ActorReport, ActorState, Restarts};
 pub use identity::IdentityError;
 pub use run::run;

@@ -134,6 +134,10 @@ impl Replica for ShardReplica {
         self.engine.load()
     }
 
+    fn progress(&self) -> u64 {
+        self.engine.progress().steps
+    }
+
     async fn check(&self) -> Result<(), Fault> {
         self.health.check(&self.engine).await
     }
