@@ -29,6 +29,10 @@ use speed::speed_at;
 /// Without a reading for longer than this the model starts afresh from the next one.
 const LONGEST_STEP: Duration = Duration::from_secs(60);
 
+/// Seconds without a clock held down by heat before it counts as beginning to be: firmware takes about a minute and a
+/// half to give the whole clock back.
+const UNTHROTTLED_BEFORE: f64 = 120.0;
+
 /// What heat does on one board.
 #[derive(Clone, Debug)]
 pub(crate) struct Thermal {
@@ -39,6 +43,9 @@ pub(crate) struct Thermal {
     reasons: ClockReasons,
     blind: bool,
     seen: Option<Duration>,
+    /// Seconds since the reading before, and since heat last held the clock down.
+    step: f64,
+    unthrottled: f64,
 }
 
 impl Thermal {
@@ -52,6 +59,8 @@ impl Thermal {
             reasons: ClockReasons::default(),
             blind: false,
             seen: None,
+            step: 0.0,
+            unthrottled: 0.0,
         }
     }
 
@@ -76,11 +85,20 @@ impl Thermal {
 
     /// Learns from the reading that was seen last.
     pub(crate) fn learn(&mut self) {
-        let throttled = self.reasons.is_thermal();
+        let onset = self.begins_to_throttle();
         let memory_is_nearer = self.memory.excess() > self.core.excess();
-        self.core.learn(throttled && !memory_is_nearer);
-        self.memory.learn(throttled && memory_is_nearer);
+        self.core.learn(onset && !memory_is_nearer);
+        self.memory.learn(onset && memory_is_nearer);
         self.power.learn();
+    }
+
+    /// Whether heat holds the clock down now and did not for long: a clock that the firmware gives back step by step is
+    /// held down still at temperatures that no longer tell why.
+    fn begins_to_throttle(&mut self) -> bool {
+        let throttled = self.reasons.is_thermal();
+        let begins = throttled && self.unthrottled >= UNTHROTTLED_BEFORE;
+        self.unthrottled = if throttled { 0.0 } else { self.unthrottled + self.step };
+        begins
     }
 
     /// Whether the board's heat cannot be told though it could before.
@@ -115,12 +133,30 @@ impl Thermal {
         told.into_iter().filter(|over| over.is_finite()).reduce(f64::max)
     }
 
-    /// The highest level of the clock that keeps every place `below` degrees under where heat costs speed.
+    /// The highest level of the clock that keeps every place `below` degrees under where heat costs speed, for the next
+    /// seconds.
     pub(crate) fn highest_level(&self, below: f64) -> u32 {
-        let budget = self.core.budget(below).min(self.memory.budget(below));
+        self.level_within(self.core.budget(below).min(self.memory.budget(below)))
+    }
+
+    /// The same for the next minute.
+    pub(crate) fn lasting_level(&self, below: f64) -> u32 {
+        self.level_within(self.core.lasting_budget(below).min(self.memory.lasting_budget(below)))
+    }
+
+    /// The highest level that draws no more than `watts`, else the lowest; power grows with the level, so by halving.
+    fn level_within(&self, watts: f64) -> u32 {
         let least = self.clocks.least_share();
-        let fits = |level: &u32| self.power.at(share_of(*level, least)) <= budget;
-        (0..=LEVELS).rev().find(fits).unwrap_or(0)
+        let fits = |level: u32| self.power.at(share_of(level, least)) <= watts;
+        if fits(LEVELS) {
+            return LEVELS;
+        }
+        let (mut low, mut high) = (0, LEVELS);
+        while high - low > 1 {
+            let middle = u32::midpoint(low, high);
+            if fits(middle) { low = middle } else { high = middle }
+        }
+        low
     }
 
     /// The share of the top clock at that level.

@@ -2,9 +2,9 @@
 
 use helixflow_model::{BoardLimits, BoardReading, MegaHertz};
 
-/// Steps between the lowest and the highest clock: fine enough that one of them costs under 3 % of the speed, coarse
-/// enough that whole-degree noise does not move it.
-pub(crate) const LEVELS: u32 = 40;
+/// Steps between the lowest and the highest clock: about the steps that boards know themselves. One of them moves the
+/// die by well under the degree that a sensor shows, so that the clock settles on one.
+pub(crate) const LEVELS: u32 = 100;
 
 /// A clock asked for is a multiple of this: NVIDIA's boards know every fifteenth megahertz.
 const GRAIN: u32 = 15;

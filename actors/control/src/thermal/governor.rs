@@ -11,20 +11,21 @@ use super::clocks::{LEVELS, share_of};
 use super::{Thermal, speed_at};
 
 /// The target lies so many degrees under where heat costs speed: a rounded degree, and the ripple of the clock's steps.
-pub(crate) const TARGET_BELOW: f64 = 3.0;
+/// What the board's readings stray comes on top.
+const TARGET_BELOW: f64 = 1.5;
 
 /// The clock rises only where the forecast stays under the target by so much more: the gap that keeps it from going up
 /// and down by one step for ever.
-const UP_BELOW: f64 = 1.0;
+const UP_BELOW: f64 = 0.6;
 
 /// The most steps down in one order, and the least time between two: a forecast that jumps by a rounded degree takes
 /// no more than it must, and a real rise is still answered in full within a second.
-const DOWN_STEPS: u32 = 10;
+const DOWN_STEPS: u32 = 25;
 const DOWN_EVERY: Duration = Duration::from_millis(300);
 
 /// The steps up in one order, the least time between two, and the rest after a step down: the die shows most of what a
 /// step does within two seconds, the sink within ten.
-const UP_STEPS: u32 = 2;
+const UP_STEPS: u32 = 4;
 const UP_EVERY: Duration = Duration::from_secs(2);
 const UP_AFTER_DOWN: Duration = Duration::from_secs(10);
 
@@ -100,7 +101,7 @@ impl Governor {
             return if since(self.lowered) >= DOWN_EVERY { lower } else { current };
         }
         let rested = since(self.lowered) >= UP_AFTER_DOWN && since(self.raised) >= UP_EVERY;
-        let higher = thermal.highest_level(TARGET_BELOW + UP_BELOW).min(most);
+        let higher = thermal.lasting_level(TARGET_BELOW + UP_BELOW).min(most);
         if rested { higher.clamp(current, current + UP_STEPS) } else { current }
     }
 
