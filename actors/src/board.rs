@@ -11,6 +11,8 @@ mod actor;
 mod clock;
 mod latest;
 mod progress;
+#[cfg(test)]
+mod tests;
 
 use std::error::Error;
 

@@ -54,7 +54,8 @@ pub enum StartError {
 /// The running actors of a node.
 pub struct NodeActors<H: Host> {
     supervisor: Mailbox<SupervisorMessage<H::Replica>>,
-    ended: JoinHandle<()>,
+    /// None once it has been seen to end.
+    ended: Option<JoinHandle<()>>,
     /// Closes when the last board has let its clock go.
     released: mpsc::Receiver<Infallible>,
     roster: watch::Receiver<Roster<H::Replica>>,
@@ -105,7 +106,7 @@ impl<H: Host> NodeActors<H> {
         };
         let (roster, boards, reports) = seen;
         let supervisor = Mailbox::new(&supervisor, &depth);
-        Ok(Self { supervisor, ended, released, roster, boards, reports, tree })
+        Ok(Self { supervisor, ended: Some(ended), released, roster, boards, reports, tree })
     }
 
     /// The replica parts, always the latest.
@@ -138,8 +139,12 @@ impl<H: Host> NodeActors<H> {
     /// Returns when the actors have ended and every clock is let go, as far as its driver permits: after a shutdown, or
     /// because one of the actors failed too often.
     pub async fn ended(&mut self) {
-        if let Err(error) = (&mut self.ended).await {
-            tracing::error!(%error, "the supervisor's task was lost");
+        if let Some(ended) = &mut self.ended {
+            if let Err(error) = ended.await {
+                tracing::error!(%error, "the supervisor's task was lost");
+            }
+            // Whoever stops waiting here may come back.
+            self.ended = None;
         }
         self.released.recv().await;
     }

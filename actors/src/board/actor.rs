@@ -20,7 +20,7 @@ use crate::host::Replica;
 use crate::mailbox::{Letter, Mailbox};
 use crate::roster::Roster;
 use crate::telemetry::TelemetryMessage;
-use crate::tree::Station;
+use crate::tree::{ActorState, Station};
 
 /// Changes when a board begins to be late.
 pub(crate) type Alarm = watch::Sender<()>;
@@ -110,7 +110,7 @@ impl<R: Replica> Actor for BoardActor<R> {
         _: ActorRef<Self::Msg>,
         state: &mut BoardState<R>,
     ) -> Result<(), ActorProcessingErr> {
-        state.station.set(crate::tree::ActorState::Draining, "lets the clock go");
+        state.station.set(ActorState::Draining, "lets the clock go");
         state.hold.release().await;
         Ok(())
     }
@@ -142,12 +142,14 @@ impl<R: Replica> BoardState<R> {
     /// One reading, and all that follows from it.
     async fn step(&mut self, myself: &ActorRef<Letter<BoardMessage>>) {
         let began = Instant::now();
-        self.station.runs("reads the board");
         let outcome = self.read().await;
         let driver = self.driver();
         let judged = self.control.take(outcome, driver, self.began.elapsed());
         self.say(&judged);
         let Judged { reading, standing, order, next_read } = judged;
+        if standing.control == ClockControl::Foreign {
+            self.hold.leave();
+        }
         let info = self.board.info().clone();
         self.publish(Taken { info, reading, standing, at: self.answered, late: self.late });
         let (to, mailbox) = (myself.clone(), self.station.mailbox.clone());

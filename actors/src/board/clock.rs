@@ -129,6 +129,11 @@ impl Hold {
         false
     }
 
+    /// Somebody else has set the clock: it is theirs from now on, and not let go in the end.
+    pub(super) fn leave(&mut self) {
+        (self.held, self.set, self.next) = (false, false, None);
+    }
+
     /// Lets the clock go before the actor ends.
     pub(super) async fn release(&mut self) {
         self.abandon();

@@ -38,6 +38,8 @@ pub(crate) enum Obedience {
     Obeys,
     Fails,
     NotPermitted,
+    /// Somebody else sets it otherwise at once.
+    Overruled,
     Blocks,
 }
 
@@ -125,6 +127,10 @@ impl Board for FakeBoard {
             match obedience {
                 Obedience::Obeys => {
                     self.clock.send_replace(clock);
+                    Ok(())
+                }
+                Obedience::Overruled => {
+                    self.clock.send_replace(Some(HIGHEST));
                     Ok(())
                 }
                 Obedience::Fails => Err(ClockError::Failed("not today".into())),

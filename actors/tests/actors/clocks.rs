@@ -71,6 +71,23 @@ async fn a_board_whose_clock_is_not_ours_to_set_is_only_watched() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_clock_that_somebody_else_has_set_is_theirs_also_when_the_node_ends() {
+    let env = Env::simulated(10);
+    let coordinator = Coordinator::start(&env).await;
+    let (host, _log) = FakeHost::new(Mood::Well);
+    let board = hot("hot");
+    let mut node = start_with(&env, &host, &[board.clone()]).await;
+    is_held(&board).await;
+    coordinator.report(|report| control(report) == Some(ClockControl::Governed)).await;
+    board.obedience.send_replace(Obedience::Overruled);
+    coordinator.report(|report| control(report) == Some(ClockControl::Foreign)).await;
+    board.obedience.send_replace(Obedience::Obeys);
+    node.shut_down();
+    in_time(node.ended()).await;
+    assert_eq!(*board.clock.borrow(), Some(HIGHEST));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_order_that_fails_is_given_again() {
     let env = Env::simulated(3);
     let (host, _log) = FakeHost::new(Mood::Well);

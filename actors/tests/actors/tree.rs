@@ -22,6 +22,7 @@ async fn every_actor_is_listed_with_what_it_does() {
     coordinator.order(5, &[(1, 1), (2, 4)]);
     coordinator.phase(2, 4, ReplicaPhase::Ready).await;
     coordinator.phase(1, 1, ReplicaPhase::Ready).await;
+    coordinator.report(|report| report.boards.len() == 2).await;
     let tree = node.tree().latest();
     let found: Vec<_> = tree.all().iter().map(|actor| (actor.kind, actor.name.as_str())).collect();
     let expected = [
@@ -38,7 +39,7 @@ async fn every_actor_is_listed_with_what_it_does() {
     assert!(tree.all().iter().all(|actor| actor.state == ActorState::Running), "{tree:#?}");
     for (kind, name, said) in [
         (ActorKind::Supervisor, "", "obeys epoch 5"),
-        (ActorKind::Board, "gpu-0", "read"),
+        (ActorKind::Board, "gpu-0", "cool, full"),
         (ActorKind::Link, ADDRESS, "reports"),
         (ActorKind::Membership, "", ADDRESS),
         (ActorKind::Shard, "replica-1 g1", "serves"),

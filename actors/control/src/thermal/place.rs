@@ -207,7 +207,9 @@ impl Place {
         let (present, lagged) = self.present()?;
         let ahead = HORIZONS.map(|horizon| {
             let rises = self.reach(horizon).into_iter().zip(lagged);
-            present + self.drift * horizon.min(DRIFT_FOR) + rises.map(|(reach, lag)| reach * (watts - lag)).sum::<f64>()
+            present
+                + self.drift * horizon.min(DRIFT_FOR)
+                + rises.map(|(reach, lag)| reach * (watts - lag)).sum::<f64>()
         });
         Some(ahead.into_iter().fold(f64::NEG_INFINITY, f64::max).clamp(LEAST, MOST))
     }
