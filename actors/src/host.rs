@@ -43,6 +43,10 @@ pub trait Replica: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// How much it has computed: rises with every batch, canaries included. Costs little, for it is asked ten times a
+    /// second.
+    fn progress(&self) -> u64;
+
     /// Whether it still makes progress; called about once a second, so it must cost little when all is well.
     fn check(&self) -> impl Future<Output = Result<(), Fault>> + Send;
 

@@ -10,7 +10,7 @@ use helixflow_env::Env;
 use helixflow_model::NodeId;
 use helixflow_proto::v1;
 use helixflow_proto::v1::cluster_service_client::ClusterServiceClient;
-use ractor::{Actor, ActorProcessingErr, ActorRef, DerivedActorRef};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tonic::Status;
@@ -18,7 +18,9 @@ use tonic::Status;
 use crate::channel::{self, CoordinatorChannel, own_call};
 use crate::coordinators::Coordinators;
 use crate::identity::NodeIdentity;
+use crate::mailbox::{Letter, Mailbox};
 use crate::orders::{self, Part};
+use crate::tree::Station;
 
 /// While a cluster starts, its first leader is a second or two away; later there is a next coordinator to ask.
 const BACKOFF: Backoff = Backoff { first: Duration::from_millis(100), longest: Duration::from_secs(3) };
@@ -46,53 +48,59 @@ pub(crate) struct MembershipState {
     pub(crate) identity: NodeIdentity,
     /// Whoever is known as each attempt begins.
     pub(crate) coordinators: watch::Receiver<Coordinators>,
-    pub(crate) news: DerivedActorRef<News>,
+    pub(crate) news: Mailbox<News>,
     pub(crate) env: Env,
     pub(crate) attempts: usize,
     /// In a row.
     pub(crate) failures: u32,
+    pub(crate) station: Station,
 }
 
 impl Actor for Membership {
-    type Msg = Join;
+    type Msg = Letter<Join>;
     type State = MembershipState;
     type Arguments = MembershipState;
 
     async fn pre_start(
         &self,
-        myself: ActorRef<Join>,
+        myself: ActorRef<Self::Msg>,
         state: MembershipState,
     ) -> Result<MembershipState, ActorProcessingErr> {
-        myself.cast(Join)?;
+        myself.cast(state.station.mailbox.letter(Join))?;
         Ok(state)
     }
 
     async fn handle(
         &self,
-        myself: ActorRef<Join>,
-        _: Join,
+        myself: ActorRef<Self::Msg>,
+        letter: Self::Msg,
         state: &mut MembershipState,
     ) -> Result<(), ActorProcessingErr> {
+        let Join = letter.open();
         let began = Instant::now();
         let asked = state.coordinators.borrow().to_ask(state.attempts).cloned();
         if let Some(address) = asked {
+            state.station.runs(format!("asks {address}"));
             let channel = channel::open(&state.env, &state.identity.cluster, &address)?;
-            let status = match follow(state, &channel).await {
+            let status = match follow(state, &address, &channel).await {
                 Ok(()) => Status::unavailable("the coordinator closed the stream"),
                 Err(status) => status,
             };
-            tracing::info!(coordinator = %address, message = status.message(), "cannot take orders here; asking the next");
+            let message = status.message();
+            tracing::info!(coordinator = %address, message, "cannot take orders here; asking the next");
+            state.station.runs(format!("asks the next soon; {address} gave no orders: {message}"));
         }
         state.attempts = state.attempts.wrapping_add(1);
         state.failures = if began.elapsed() >= GOOD_AFTER { 1 } else { state.failures.saturating_add(1) };
         let pause = BACKOFF.jittered(state.failures, state.env.random.next_u64());
-        myself.send_after(pause, || Join);
+        let mailbox = state.station.mailbox.clone();
+        myself.send_after(pause, move || mailbox.letter(Join));
         Ok(())
     }
 }
 
 /// Joins at one coordinator and passes its orders on until the stream ends.
-async fn follow(state: &MembershipState, channel: &CoordinatorChannel) -> Result<(), Status> {
+async fn follow(state: &MembershipState, address: &str, channel: &CoordinatorChannel) -> Result<(), Status> {
     let mut client = ClusterServiceClient::new(channel.clone());
     let NodeIdentity { uuid, region, advertise, memory, .. } = state.identity.clone();
     let request = v1::JoinNodeRequest { uuid, region: region.to_string(), advertise, memory_bytes: memory.0 };
@@ -100,6 +108,7 @@ async fn follow(state: &MembershipState, channel: &CoordinatorChannel) -> Result
     pass_on(state, News::Joined(NodeId(joined.node)));
     let request = own_call(&state.env, v1::WatchNodeRequest { node: joined.node });
     let mut parts = in_time(client.watch_node(request)).await?.into_inner();
+    state.station.runs(format!("takes orders from {address}"));
     while let Some(part) = parts.message().await? {
         match orders::read(part) {
             Ok(part) => pass_on(state, News::Part(part)),
@@ -118,7 +127,7 @@ async fn in_time<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, 
 
 /// A supervisor that has ended takes this actor with it, so a message that it misses is not missed.
 fn pass_on(state: &MembershipState, news: News) {
-    if state.news.send_message(news).is_err() {
+    if state.news.send(news).is_err() {
         tracing::debug!("the supervisor has ended");
     }
 }

@@ -11,7 +11,9 @@ use helixflow_control::Assignment;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use crate::host::{Host, Notes, Replica};
+use crate::mailbox::{Letter, Mailbox};
 use crate::supervisor::SupervisorMessage;
+use crate::tree::Station;
 
 /// A lost engine is noticed within this time even when nobody sends it a request.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
@@ -38,31 +40,32 @@ pub(crate) struct ShardState<H: Host> {
     pub(crate) host: Arc<H>,
     pub(crate) assignment: Arc<Assignment>,
     pub(crate) notes: Notes,
-    pub(crate) supervisor: ActorRef<SupervisorMessage<H::Replica>>,
+    pub(crate) supervisor: Mailbox<SupervisorMessage<H::Replica>>,
+    pub(crate) station: Station,
     pub(crate) replica: Option<Arc<H::Replica>>,
 }
 
 impl<H: Host> Actor for Shard<H> {
-    type Msg = ShardMessage;
+    type Msg = Letter<ShardMessage>;
     type State = ShardState<H>;
     type Arguments = ShardState<H>;
 
     async fn pre_start(
         &self,
-        myself: ActorRef<ShardMessage>,
+        myself: ActorRef<Self::Msg>,
         state: ShardState<H>,
     ) -> Result<ShardState<H>, ActorProcessingErr> {
-        myself.cast(ShardMessage::Run)?;
+        myself.cast(state.station.mailbox.letter(ShardMessage::Run))?;
         Ok(state)
     }
 
     async fn handle(
         &self,
-        myself: ActorRef<ShardMessage>,
-        message: ShardMessage,
+        myself: ActorRef<Self::Msg>,
+        letter: Self::Msg,
         state: &mut ShardState<H>,
     ) -> Result<(), ActorProcessingErr> {
-        match message {
+        match letter.open() {
             ShardMessage::Run => state.bring_to_life().await?,
             ShardMessage::Check => state.check().await?,
             ShardMessage::Drain => {
@@ -73,7 +76,8 @@ impl<H: Host> Actor for Shard<H> {
                 return Ok(());
             }
         }
-        myself.send_after(CHECK_EVERY, || ShardMessage::Check);
+        let mailbox = state.station.mailbox.clone();
+        myself.send_after(CHECK_EVERY, move || mailbox.letter(ShardMessage::Check));
         Ok(())
     }
 }
@@ -82,10 +86,10 @@ impl<H: Host> ShardState<H> {
     async fn bring_to_life(&mut self) -> Result<(), ActorProcessingErr> {
         let fence = self.assignment.fence();
         let weights = self.host.fetch(&self.assignment, &self.notes).await?;
-        self.supervisor.cast(SupervisorMessage::Fetched(fence))?;
+        self.supervisor.send(SupervisorMessage::Fetched(fence))?;
         let replica = Arc::new(self.host.load(&self.assignment, weights, &self.notes).await?);
         self.replica = Some(Arc::clone(&replica));
-        self.supervisor.cast(SupervisorMessage::Loaded(fence, replica))?;
+        self.supervisor.send(SupervisorMessage::Loaded(fence, replica))?;
         Ok(())
     }
 

@@ -1,24 +1,26 @@
 //! The supervisor: obeys the cluster's orders, keeps the lives of the replica parts, restarts what fails.
 //!
 //! Decisions are those of `helixflow-control`; here they are written down, carried out and made visible in the roster.
-//! Shutting down withdraws every part and waits for the last shard, since ending a supervisor kills its children.
+//! Ending a supervisor kills its children, so whatever makes it end, its shards are drained before, and then its boards
+//! let their clocks go; links, telemetry and membership hold nothing that needs undoing.
 
 mod parts;
 mod services;
 
 use std::sync::Arc;
 
-use helixflow_control::{Action, Change, Cure, Event};
+use helixflow_control::{Accepted, Action, Change, Cure, Event};
 use helixflow_model::{Fence, NodeId};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
-use tokio::time::Instant;
 
 use crate::host::{Fault, Host};
 use crate::ledger::{Ledger, Record};
+use crate::mailbox::{Letter, Mailbox};
 use crate::membership::News;
 use crate::orders::Part;
 use crate::shard::{Shard, ShardState};
 use crate::telemetry::TelemetryMessage;
+use crate::tree::{ActorState, Station};
 pub(crate) use parts::Parts;
 pub(crate) use services::{Running, Service, Services};
 
@@ -46,19 +48,20 @@ pub(crate) enum SupervisorMessage<R> {
     ShutDown,
 }
 
-impl<R> From<News> for SupervisorMessage<R> {
-    fn from(news: News) -> Self {
-        Self::News(news)
+impl<R> From<Letter<News>> for Letter<SupervisorMessage<R>> {
+    fn from(news: Letter<News>) -> Self {
+        news.map(SupervisorMessage::News)
     }
 }
 
-impl<R> TryFrom<SupervisorMessage<R>> for News {
+/// What comes back when the supervisor has ended.
+impl<R> TryFrom<Letter<SupervisorMessage<R>>> for Letter<News> {
     type Error = ();
-    fn try_from(message: SupervisorMessage<R>) -> Result<Self, ()> {
-        match message {
-            SupervisorMessage::News(news) => Ok(news),
-            _ => Err(()),
-        }
+    fn try_from(letter: Letter<SupervisorMessage<R>>) -> Result<Self, ()> {
+        letter.try_map(|message| match message {
+            SupervisorMessage::News(news) => Some(news),
+            _ => None,
+        })
     }
 }
 
@@ -69,6 +72,7 @@ pub(crate) struct SupervisorPlan<H: Host> {
     pub(crate) record: Record,
     pub(crate) parts: Parts<H::Replica>,
     pub(crate) services: Services<H::Replica>,
+    pub(crate) station: Station,
 }
 
 pub(crate) struct SupervisorState<H: Host> {
@@ -77,12 +81,12 @@ pub(crate) struct SupervisorState<H: Host> {
     record: Record,
     parts: Parts<H::Replica>,
     services: Services<H::Replica>,
-    began: Instant,
+    station: Station,
     closing: bool,
 }
 
 impl<H: Host> Actor for Supervisor<H> {
-    type Msg = SupervisorMessage<H::Replica>;
+    type Msg = Letter<SupervisorMessage<H::Replica>>;
     type State = SupervisorState<H>;
     type Arguments = SupervisorPlan<H>;
 
@@ -91,23 +95,26 @@ impl<H: Host> Actor for Supervisor<H> {
         myself: ActorRef<Self::Msg>,
         plan: SupervisorPlan<H>,
     ) -> Result<SupervisorState<H>, ActorProcessingErr> {
-        let SupervisorPlan { host, ledger, record, parts, services } = plan;
-        let mut state =
-            SupervisorState { host, ledger, record, parts, services, began: Instant::now(), closing: false };
+        let SupervisorPlan { host, ledger, record, parts, services, station } = plan;
+        let mut state = SupervisorState { host, ledger, record, parts, services, station, closing: false };
         state.services.start_all(&myself, state.record.node).await?;
         // What was accepted before a restart is brought back without waiting for a coordinator.
         let held: Vec<_> = state.record.accepted.assignments.values().cloned().map(Change::Run).collect();
         state.carry_out(&myself, held).await?;
+        state.say_whom_it_obeys();
         Ok(state)
     }
 
     async fn handle(
         &self,
         myself: ActorRef<Self::Msg>,
-        message: Self::Msg,
+        letter: Self::Msg,
         state: &mut SupervisorState<H>,
     ) -> Result<(), ActorProcessingErr> {
-        state.take_in(&myself, message).await.inspect_err(say_why_the_node_ends)
+        match state.take_in(&myself, letter.open()).await {
+            Ok(()) => Ok(()),
+            Err(error) => state.give_up(&myself, error).await,
+        }
     }
 
     async fn handle_supervisor_evt(
@@ -121,28 +128,30 @@ impl<H: Host> Actor for Supervisor<H> {
             SupervisionEvent::ActorTerminated(child, _, _) => (child.get_id(), None),
             SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => return Ok(()),
         };
-        if let Some(fence) = state.parts.shard_ended(child) {
-            let event = state.parts.why(fence, failure);
-            return state.live(&myself, fence, event).await.inspect_err(say_why_the_node_ends);
+        let outcome = match state.parts.shard_ended(child) {
+            Some(fence) => {
+                let event = state.parts.why(fence, failure);
+                state.live(&myself, fence, event).await
+            }
+            None => {
+                let reason = failure.map_or_else(|| "it ended".to_owned(), |error| error.to_string());
+                state.services.ended(&myself, child, &reason).map_err(Into::into)
+            }
+        };
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(error) => state.give_up(&myself, error).await,
         }
-        let reason = failure.map_or_else(|| "it ended".to_owned(), |error| error.to_string());
-        let given_up = state.services.ended(&myself, child, &reason, state.began.elapsed());
-        given_up.map_err(ActorProcessingErr::from).inspect_err(say_why_the_node_ends)
     }
 }
 
-/// Nobody supervises the supervisor: its last words go to the log.
-fn say_why_the_node_ends(error: &ActorProcessingErr) {
-    tracing::error!(error, "the node cannot go on and ends");
-}
-
-/// The supervisor's own mailbox.
-type Myself<H> = ActorRef<SupervisorMessage<<H as Host>::Replica>>;
+/// The supervisor itself, as it is known to what it starts.
+type Myself<R> = ActorRef<Letter<SupervisorMessage<R>>>;
 
 impl<H: Host> SupervisorState<H> {
     async fn take_in(
         &mut self,
-        myself: &Myself<H>,
+        myself: &Myself<H::Replica>,
         message: SupervisorMessage<H::Replica>,
     ) -> Result<(), ActorProcessingErr> {
         match message {
@@ -162,7 +171,7 @@ impl<H: Host> SupervisorState<H> {
         }
     }
 
-    async fn joined(&mut self, myself: &Myself<H>, node: NodeId) -> Result<(), ActorProcessingErr> {
+    async fn joined(&mut self, myself: &Myself<H::Replica>, node: NodeId) -> Result<(), ActorProcessingErr> {
         if self.record.node == Some(node) {
             return Ok(());
         }
@@ -177,7 +186,7 @@ impl<H: Host> SupervisorState<H> {
         self.carry_out(myself, stopped).await
     }
 
-    async fn obey(&mut self, myself: &Myself<H>, part: Part) -> Result<(), ActorProcessingErr> {
+    async fn obey(&mut self, myself: &Myself<H::Replica>, part: Part) -> Result<(), ActorProcessingErr> {
         let Part { orders, coordinators } = part;
         let (accepted, changes) = match self.record.accepted.consider(orders) {
             Ok(newer) => newer,
@@ -192,13 +201,14 @@ impl<H: Host> SupervisorState<H> {
             self.ledger.write(&self.record)?;
             self.services.report_to(myself, self.record.coordinators.clone()).await?;
             self.carry_out(myself, changes).await?;
+            self.say_whom_it_obeys();
         }
         Ok(())
     }
 
     async fn carry_out(
         &mut self,
-        myself: &Myself<H>,
+        myself: &Myself<H::Replica>,
         changes: Vec<Change>,
     ) -> Result<(), ActorProcessingErr> {
         for change in changes {
@@ -212,18 +222,19 @@ impl<H: Host> SupervisorState<H> {
     /// Takes an event into a part's life, does what follows from it, and makes the new phase known.
     async fn live(
         &mut self,
-        myself: &Myself<H>,
+        myself: &Myself<H::Replica>,
         fence: Fence,
         event: Event,
     ) -> Result<(), ActorProcessingErr> {
         let mut next = Some((fence, event));
         while let Some((fence, event)) = next.take() {
-            match self.parts.step(fence, event, self.began.elapsed()) {
+            match self.parts.step(fence, event) {
                 Some(Action::Start) => self.start_shard(myself, fence).await?,
                 Some(Action::Drain) => self.parts.drain_shard(fence),
                 Some(Action::Kill) => self.parts.kill_shard(fence),
                 Some(Action::Pause(pause)) => {
-                    myself.send_after(pause, move || SupervisorMessage::PauseOver(fence));
+                    let mailbox = self.station.mailbox.clone();
+                    myself.send_after(pause, move || mailbox.letter(SupervisorMessage::PauseOver(fence)));
                 }
                 // A newer generation of the replica may have waited for this one to go.
                 Some(Action::Forget) => next = self.parts.forget(fence),
@@ -232,35 +243,70 @@ impl<H: Host> SupervisorState<H> {
         }
         self.services.tell(TelemetryMessage::Changed);
         if self.closing && self.parts.is_empty() {
-            tracing::info!("every shard has ended");
-            myself.stop(None);
+            self.end(myself).await;
         }
         Ok(())
     }
 
-    async fn start_shard(&mut self, myself: &Myself<H>, fence: Fence) -> Result<(), ActorProcessingErr> {
+    async fn start_shard(
+        &mut self,
+        myself: &Myself<H::Replica>,
+        fence: Fence,
+    ) -> Result<(), ActorProcessingErr> {
         let Some((assignment, notes)) = self.parts.about(fence) else { return Ok(()) };
         let state = ShardState {
             host: Arc::clone(&self.host),
             assignment,
             notes,
-            supervisor: myself.clone(),
+            supervisor: Mailbox::new(myself, &self.station.mailbox),
+            station: self.parts.station(fence),
             replica: None,
         };
         let (shard, _) = Shard::<H>::spawn_linked(None, Shard::new(), state, myself.get_cell()).await?;
-        self.parts.shard_started(fence, shard);
+        let mailbox = Mailbox::new(&shard, &self.parts.station(fence).mailbox);
+        self.parts.shard_started(fence, mailbox);
         Ok(())
     }
 
-    async fn shut_down(&mut self, myself: &Myself<H>) -> Result<(), ActorProcessingErr> {
+    async fn shut_down(&mut self, myself: &Myself<H::Replica>) -> Result<(), ActorProcessingErr> {
         self.closing = true;
+        self.station.set(ActorState::Draining, "waits for its shards to finish");
         if self.parts.is_empty() {
-            myself.stop(None);
+            self.end(myself).await;
         }
         for fence in self.parts.fences() {
             self.carry_out(myself, vec![Change::Stop(fence)]).await?;
         }
         Ok(())
+    }
+
+    /// The node cannot go on. Nobody supervises the supervisor, so its last words go to the log; but what still runs is
+    /// drained as in any other shutdown. A second error, while that is under way, ends it at once.
+    async fn give_up(
+        &mut self,
+        myself: &Myself<H::Replica>,
+        error: ActorProcessingErr,
+    ) -> Result<(), ActorProcessingErr> {
+        tracing::error!(error, "the node cannot go on and ends");
+        if self.closing {
+            return Err(error);
+        }
+        self.shut_down(myself).await
+    }
+
+    /// The last shard has ended: the boards let their clocks go, then all is over.
+    async fn end(&mut self, myself: &Myself<H::Replica>) {
+        tracing::info!("every shard has ended");
+        self.station.set(ActorState::Draining, "waits for its boards to let their clocks go");
+        self.services.stop_boards().await;
+        myself.stop(None);
+    }
+
+    fn say_whom_it_obeys(&self) {
+        if !self.closing {
+            let Accepted { incarnation, epoch, .. } = self.record.accepted;
+            self.station.runs(format!("obeys epoch {} of incarnation {}", epoch.0, incarnation.0));
+        }
     }
 }
 

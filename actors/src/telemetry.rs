@@ -1,11 +1,13 @@
 //! The telemetry actor: makes a report of the latest readings and seats, four times a second while they change and once
-//! a second while they do not; at once when a seat changes its phase.
+//! a second while they do not; at once when a seat changes its phase, or a board its band or duty.
 //!
 //! The latest report wins: links take it from a [`watch`] when they have room for it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use helixflow_model::{BoardReport, NodeId, NodeReport, ReplicaReport};
+use helixflow_control::LoadEstimate;
+use helixflow_model::{BoardReport, Fence, NodeId, NodeReport, ReplicaReport};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -13,12 +15,19 @@ use tokio::time::Instant;
 use crate::board::Readings;
 use crate::host::Replica;
 use crate::identity::NodeIdentity;
+use crate::mailbox::Letter;
+use crate::reports::Made;
 use crate::roster::{Roster, Seat};
+use crate::tree::Station;
 
 /// Routing looks at queues that are at most this old, the way not included.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// A node that has nothing new to say still says that it lives.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
+
+/// What it does before and after the node has joined.
+const WAITS: &str = "waits for the cluster to give this node an id";
+const REPORTS: &str = "makes reports";
 
 /// Makes reports of seats with replicas of type `R`.
 pub(crate) struct Telemetry<R>(std::marker::PhantomData<fn() -> R>);
@@ -33,7 +42,7 @@ impl<R> Telemetry<R> {
 pub(crate) enum TelemetryMessage {
     /// Time has passed.
     Tick,
-    /// A seat has changed its phase.
+    /// A seat has changed its phase, or a board what it may be used for: this is reported at once.
     Changed,
     /// The cluster has given this node an id; until then there is nobody to report as.
     Joined(NodeId),
@@ -44,75 +53,91 @@ pub(crate) struct TelemetryState<R> {
     pub(crate) node: Option<NodeId>,
     pub(crate) readings: watch::Receiver<Readings>,
     pub(crate) roster: watch::Receiver<Roster<R>>,
-    pub(crate) reports: watch::Sender<Option<NodeReport>>,
-    /// When the latest was made.
-    pub(crate) reported: Option<Instant>,
+    pub(crate) reports: watch::Sender<Option<Made>>,
+    pub(crate) station: Station,
+    /// When this actor began, and the load of each replica since.
+    pub(crate) began: Instant,
+    pub(crate) loads: BTreeMap<Fence, LoadEstimate>,
 }
 
 impl<R: Replica> Actor for Telemetry<R> {
-    type Msg = TelemetryMessage;
+    type Msg = Letter<TelemetryMessage>;
     type State = TelemetryState<R>;
     type Arguments = TelemetryState<R>;
 
     async fn pre_start(
         &self,
-        myself: ActorRef<TelemetryMessage>,
+        myself: ActorRef<Self::Msg>,
         state: TelemetryState<R>,
     ) -> Result<TelemetryState<R>, ActorProcessingErr> {
-        myself.cast(TelemetryMessage::Tick)?;
+        let words = if state.node.is_some() { REPORTS } else { WAITS };
+        state.station.runs(words);
+        myself.cast(state.station.mailbox.letter(TelemetryMessage::Tick))?;
         Ok(state)
     }
 
     async fn handle(
         &self,
-        myself: ActorRef<TelemetryMessage>,
-        message: TelemetryMessage,
+        myself: ActorRef<Self::Msg>,
+        letter: Self::Msg,
         state: &mut TelemetryState<R>,
     ) -> Result<(), ActorProcessingErr> {
-        match message {
+        match letter.open() {
             TelemetryMessage::Tick => {
-                myself.send_after(LOOK_EVERY, || TelemetryMessage::Tick);
-                if !state.is_due() {
-                    return Ok(());
-                }
+                let mailbox = state.station.mailbox.clone();
+                myself.send_after(LOOK_EVERY, move || mailbox.letter(TelemetryMessage::Tick));
+                state.look(false);
             }
-            TelemetryMessage::Changed => {}
-            TelemetryMessage::Joined(node) => state.node = Some(node),
+            TelemetryMessage::Changed => state.look(true),
+            TelemetryMessage::Joined(node) => {
+                state.node = Some(node);
+                state.station.runs(REPORTS);
+                state.look(true);
+            }
         }
-        state.publish();
         Ok(())
     }
 }
 
 impl<R: Replica> TelemetryState<R> {
-    /// Whether there is something new to say, or nothing was said for long.
-    fn is_due(&self) -> bool {
-        self.reported.is_none_or(|at| at.elapsed() >= REPORT_EVERY)
-            || self.reports.borrow().as_ref().is_none_or(|latest| {
-                !same(&latest.boards, &self.boards()) || latest.replicas != self.replicas()
-            })
-    }
-
-    fn publish(&mut self) {
+    /// Takes in how everything stands, and reports it: at once where that is urgent, else where there is something new to
+    /// say, or nothing was said for long.
+    fn look(&mut self, urgent: bool) {
+        let now = Instant::now();
+        let (boards, replicas) = (self.boards(now), self.replicas(now));
         let Some(node) = self.node else { return };
+        let is_due = self.reports.borrow().as_ref().is_none_or(|Made { report, at }| {
+            now.saturating_duration_since(*at) >= REPORT_EVERY
+                || !same(&report.boards, &boards)
+                || report.replicas != replicas
+        });
+        if !(urgent || is_due) {
+            return;
+        }
         let NodeIdentity { region, advertise, .. } = self.identity.clone();
-        let (boards, replicas) = (self.boards(), self.replicas());
         self.reports.send_modify(|latest| {
             // A telemetry actor that was restarted goes on counting where the one before left off.
-            let sequence = latest.as_ref().map_or(1, |report| report.sequence + 1);
+            let sequence = latest.as_ref().map_or(1, |made| made.report.sequence + 1);
             let age = Duration::ZERO;
-            *latest = Some(NodeReport { node, region, advertise, sequence, age, boards, replicas });
+            let report = NodeReport { node, region, advertise, sequence, age, boards, replicas };
+            *latest = Some(Made { report, at: now });
         });
-        self.reported = Some(Instant::now());
     }
 
-    fn boards(&self) -> Vec<BoardReport> {
-        let now = Instant::now();
+    fn boards(&self, now: Instant) -> Vec<BoardReport> {
         self.readings.borrow().values().map(|taken| taken.report(now)).collect()
     }
 
-    fn replicas(&self) -> Vec<ReplicaReport> {
-        self.roster.borrow().values().map(Seat::report).collect()
+    /// The replicas, their load smoothed.
+    fn replicas(&mut self, now: Instant) -> Vec<ReplicaReport> {
+        let since = now.saturating_duration_since(self.began);
+        let mut replicas: Vec<_> = self.roster.borrow().values().map(Seat::report).collect();
+        // A generation that is gone takes its past with it.
+        self.loads.retain(|fence, _| replicas.iter().any(|replica| replica.fence == *fence));
+        for ReplicaReport { fence, load, .. } in &mut replicas {
+            *load = self.loads.entry(*fence).or_default().take(*load, since);
+        }
+        replicas
     }
 }
 

@@ -16,6 +16,7 @@ mod fetch_bar;
 mod generate;
 mod interrupt;
 mod model;
+mod node;
 mod run;
 mod status;
 mod tables;
@@ -79,10 +80,10 @@ enum Command {
         #[command(subcommand)]
         command: coordinator::Command,
     },
-    /// The GPU node daemon
+    /// GPU nodes: the daemon, and what goes on inside one
     Node {
         #[command(subcommand)]
-        command: run::NodeCommand,
+        command: node::Command,
     },
     /// Experiments on a local cluster: faults, load, and the promises that must hold
     Chaos {
@@ -111,7 +112,8 @@ fn run(command: Command, verbose: u8) -> anyhow::Result<ExitCode> {
     // Daemons start logs of their own kind.
     let is_daemon = matches!(
         command,
-        Command::Coordinator { command: coordinator::Command::Run(_) } | Command::Node { .. }
+        Command::Coordinator { command: coordinator::Command::Run(_) }
+            | Command::Node { command: node::Command::Run(_) }
     );
     if !is_daemon {
         telemetry::quiet(verbose)?;
@@ -124,7 +126,7 @@ fn run(command: Command, verbose: u8) -> anyhow::Result<ExitCode> {
         Command::Model { command } => model::run(command),
         Command::Cluster { command } => cluster::run(command),
         Command::Coordinator { command } => coordinator::run(command, verbose),
-        Command::Node { command } => run::node(command, verbose),
+        Command::Node { command } => node::run(command, verbose),
         Command::Chaos { command } => chaos::run(command),
         Command::Completion(args) => completion::run(&args),
     }

@@ -17,13 +17,6 @@ use crate::telemetry::{self, Service};
 /// Done when somebody wants the daemon to end.
 type ToldToEnd = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What a node does.
-#[derive(Debug, clap::Subcommand)]
-pub(crate) enum NodeCommand {
-    /// Run a GPU node until it is told to end
-    Run(DaemonArgs),
-}
-
 /// Options of every daemon.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DaemonArgs {
@@ -45,8 +38,7 @@ pub(crate) fn coordinator(args: &DaemonArgs, verbose: u8) -> anyhow::Result<Exit
     daemon(&service, verbose, |metrics, end| helixflow_coordinator::run(config, env, metrics, end))
 }
 
-pub(crate) fn node(command: NodeCommand, verbose: u8) -> anyhow::Result<ExitCode> {
-    let NodeCommand::Run(args) = command;
+pub(crate) fn node(args: &DaemonArgs, verbose: u8) -> anyhow::Result<ExitCode> {
     die_with(args.parent)?;
     let env = Env::real();
     let config = NodeConfig::load(env.disk.as_ref(), &args.config)?;

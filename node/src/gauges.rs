@@ -1,5 +1,6 @@
 //! The latest report as gauges, set when somebody asks: an idle node spends nothing on them.
 
+use helixflow_actors::{ActorKind, ActorReport};
 use helixflow_model::{BoardReport, DeviceReading, NodeReport, ReplicaPhase, ReplicaReport};
 use metrics::gauge;
 
@@ -7,6 +8,16 @@ use metrics::gauge;
 pub(crate) fn set(report: &NodeReport) {
     report.boards.iter().for_each(board);
     report.replicas.iter().for_each(replica);
+}
+
+/// Sets how many messages wait in the mailboxes of each kind of actor.
+pub(crate) fn mailboxes(tree: &ActorReport) {
+    let actors = tree.all();
+    for kind in ActorKind::ALL {
+        let waiting: usize =
+            actors.iter().filter(|actor| actor.kind == kind).map(|actor| actor.mailbox).sum();
+        gauge!("helixflow_actor_mailbox_depth", "actor" => kind.as_str()).set(waiting as f64);
+    }
 }
 
 fn board(report: &BoardReport) {

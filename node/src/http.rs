@@ -1,20 +1,21 @@
 //! The HTTP port: metrics in Prometheus form, and probes.
 //!
-//! `/healthz` says that the process answers; `/readyz` that the node has joined and everything it was given serves.
-//! Where boards are simulated, `/simulated` shows and changes them, as the first lines of `device/simulated/door.rs` tell.
+//! `/healthz` says that the process answers; `/readyz` that the node has joined and everything it was given serves;
+//! `/actors` shows the supervision tree as JSON ([`helixflow_actors::ActorReport`]). Where boards are simulated,
+//! `/simulated` shows and changes them, as the first lines of `device/simulated/door.rs` tell.
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
+use axum::{Json, Router};
+use helixflow_actors::{ActorReport, ActorTree, Reports};
 use helixflow_env::net::{Connection, Listener};
 use helixflow_model::{NodeReport, ReplicaPhase};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::gauges;
@@ -26,7 +27,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 pub(crate) struct Shown {
     pub(crate) metrics: PrometheusHandle,
-    pub(crate) reports: watch::Receiver<Option<NodeReport>>,
+    pub(crate) reports: Reports,
+    pub(crate) tree: ActorTree,
 }
 
 /// Serves until `stop` is cancelled; `further` is what else there is to be served.
@@ -40,23 +42,29 @@ pub(crate) async fn serve(
         .route("/metrics", get(render))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
+        .route("/actors", get(actors))
         .with_state(shown)
         .merge(further);
     axum::serve(Accepting(listener), router).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
 async fn render(State(shown): State<Shown>) -> String {
-    if let Some(report) = &*shown.reports.borrow() {
-        gauges::set(report);
+    if let Some(report) = shown.reports.latest() {
+        gauges::set(&report);
     }
+    gauges::mailboxes(&shown.tree.latest());
     shown.metrics.render()
 }
 
 async fn ready(State(shown): State<Shown>) -> (StatusCode, String) {
-    match waits_for(shown.reports.borrow().as_ref()) {
+    match waits_for(shown.reports.latest().as_ref()) {
         None => (StatusCode::OK, "ok\n".to_owned()),
         Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
     }
+}
+
+async fn actors(State(shown): State<Shown>) -> Json<ActorReport> {
+    Json(shown.tree.latest())
 }
 
 /// What keeps the node from being ready.

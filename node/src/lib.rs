@@ -19,5 +19,6 @@ pub use config::{ConfigError, GrpcPort, HttpPort, NodeConfig};
 pub use describe::{DescribeError, describe};
 pub use device::Simulated;
 pub use error::NodeError;
+pub use helixflow_actors::{ActorKind, ActorReport, ActorState, Restarts};
 pub use identity::IdentityError;
 pub use run::run;

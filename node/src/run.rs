@@ -48,10 +48,10 @@ pub async fn run(
     let mut actors = NodeActors::start(plan(&config, &env, identity, &boards)).await?;
     let stop = CancellationToken::new();
     let mut servers = JoinSet::new();
-    let shown = Shown { metrics, reports: actors.reports() };
+    let shown = Shown { metrics, reports: actors.reports(), tree: actors.tree() };
     let serving = http::serve(http, shown, device::simulated_router(boards.changeable()), stop.clone());
     servers.spawn(async { ("http", serving.await.map_err(Into::into)) });
-    let serving = grpc::serve(grpc, config.cluster, env, actors.roster(), stop.clone());
+    let serving = grpc::serve(grpc, config.cluster, env, actors.roster(), actors.boards(), stop.clone());
     servers.spawn(async { ("grpc", serving.await.map_err(Into::into)) });
 
     let outcome = tokio::select! {

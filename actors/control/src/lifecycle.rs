@@ -91,6 +91,11 @@ impl Lifecycle {
         self.stage
     }
 
+    /// Its restarts.
+    pub const fn budget(&self) -> &RestartBudget {
+        &self.budget
+    }
+
     /// Takes in an event at `now`, the time since the process began.
     pub fn step(&mut self, event: Event, now: Duration) -> Option<Action> {
         match (self.stage, event) {

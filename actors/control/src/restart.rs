@@ -39,6 +39,16 @@ impl RestartBudget {
         Self { policy, granted: VecDeque::new() }
     }
 
+    /// How often the child may be restarted.
+    pub const fn policy(&self) -> RestartPolicy {
+        self.policy
+    }
+
+    /// The restarts that the window holds at `now`.
+    pub fn spent(&self, now: Duration) -> usize {
+        self.granted.iter().filter(|at| now.saturating_sub(**at) < self.policy.window).count()
+    }
+
     /// Decides on a failure at `now`, the time since the process began; it never runs backwards.
     pub fn decide(&mut self, now: Duration) -> Restart {
         while self.granted.front().is_some_and(|at| now.saturating_sub(*at) >= self.policy.window) {
@@ -103,6 +113,7 @@ mod tests {
                 }
                 let held = granted.iter().filter(|at| now - **at < POLICY.window).count();
                 prop_assert!(held <= POLICY.most);
+                prop_assert_eq!(budget.spent(now), held);
             }
         }
     }

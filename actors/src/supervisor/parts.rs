@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use helixflow_control::{Action, Assignment, Backoff, Change, Event, Lifecycle, RestartPolicy, Stage};
 use helixflow_model::{Fence, ReplicaId, ReplicaPhase};
-use ractor::{ActorId, ActorProcessingErr, ActorRef};
+use ractor::{ActorId, ActorProcessingErr};
 use tokio::sync::watch;
 
 use super::fault_of;
 use crate::host::Notes;
+use crate::mailbox::Mailbox;
 use crate::roster::{Roster, Seat};
 use crate::shard::ShardMessage;
+use crate::tree::{ActorKind, ActorState, ActorTree, Station};
 
 /// A shard that fails five times in ten minutes will hardly mend itself; until then a short pause is enough.
 const SHARD_RESTARTS: RestartPolicy = RestartPolicy {
@@ -28,7 +30,7 @@ struct Part {
     life: Lifecycle,
     assignment: Arc<Assignment>,
     notes: Notes,
-    shard: Option<ActorRef<ShardMessage>>,
+    shard: Option<Mailbox<ShardMessage>>,
     /// A newer generation, which waits until this one has freed its memory.
     next: Option<Assignment>,
 }
@@ -37,11 +39,17 @@ struct Part {
 pub(crate) struct Parts<R> {
     parts: BTreeMap<ReplicaId, Part>,
     roster: watch::Sender<Roster<R>>,
+    tree: ActorTree,
 }
 
 impl<R> Parts<R> {
-    pub(crate) const fn new(roster: watch::Sender<Roster<R>>) -> Self {
-        Self { parts: BTreeMap::new(), roster }
+    pub(crate) const fn new(roster: watch::Sender<Roster<R>>, tree: ActorTree) -> Self {
+        Self { parts: BTreeMap::new(), roster, tree }
+    }
+
+    /// Where the shard of this part shows what it does.
+    pub(super) fn station(&self, fence: Fence) -> Station {
+        self.tree.of(ActorKind::Shard, &name(fence))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -87,14 +95,19 @@ impl<R> Parts<R> {
             replica: None,
         };
         self.roster.send_modify(|roster| drop(roster.insert(fence.replica, seat)));
+        self.station(fence).takes_notes(part.notes.clone());
         self.parts.insert(fence.replica, part);
         fence
     }
 
     /// Steps a part's life and shows where it now stands.
-    pub(super) fn step(&mut self, fence: Fence, event: Event, now: Duration) -> Option<Action> {
+    pub(super) fn step(&mut self, fence: Fence, event: Event) -> Option<Action> {
+        let station = self.station(fence);
         let part = self.parts.get_mut(&fence.replica).filter(|part| part.assignment.fence() == fence)?;
-        let action = part.life.step(event, now);
+        let action = part.life.step(event, self.tree.began.elapsed());
+        station.spends(part.life.budget());
+        let (state, doing) = shown(part.life.stage());
+        station.set(state, doing);
         let Some(phase) = phase(part.life.stage()) else { return action };
         if phase == ReplicaPhase::Ready {
             part.notes.say("");
@@ -129,7 +142,7 @@ impl<R> Parts<R> {
         Some((Arc::clone(&part.assignment), part.notes.clone()))
     }
 
-    pub(super) fn shard_started(&mut self, fence: Fence, shard: ActorRef<ShardMessage>) {
+    pub(super) fn shard_started(&mut self, fence: Fence, shard: Mailbox<ShardMessage>) {
         if let Some(part) = self.parts.get_mut(&fence.replica) {
             part.shard = Some(shard);
         }
@@ -137,7 +150,7 @@ impl<R> Parts<R> {
 
     /// Whose shard has ended, if it was one.
     pub(super) fn shard_ended(&mut self, child: ActorId) -> Option<Fence> {
-        let is_its = |part: &&mut Part| part.shard.as_ref().is_some_and(|s| s.get_cell().get_id() == child);
+        let is_its = |part: &&mut Part| part.shard.as_ref().is_some_and(|s| s.actor().get_id() == child);
         let part = self.parts.values_mut().find(is_its)?;
         part.shard = None;
         Some(part.assignment.fence())
@@ -156,24 +169,25 @@ impl<R> Parts<R> {
     /// Lets the shard finish what it has, within the limit. Streams that still run then are ended with their shard.
     pub(super) fn drain_shard(&self, fence: Fence) {
         let Some(shard) = self.shard(fence) else { return };
-        if shard.cast(ShardMessage::Drain).is_ok() {
-            shard.kill_after(DRAIN_LIMIT);
+        if shard.send(ShardMessage::Drain).is_ok() {
+            ractor::time::kill_after(DRAIN_LIMIT, shard.actor());
         }
     }
 
     pub(super) fn kill_shard(&self, fence: Fence) {
         if let Some(shard) = self.shard(fence) {
-            shard.get_cell().kill();
+            shard.actor().kill();
         }
     }
 
-    fn shard(&self, fence: Fence) -> Option<&ActorRef<ShardMessage>> {
+    fn shard(&self, fence: Fence) -> Option<&Mailbox<ShardMessage>> {
         self.parts.get(&fence.replica)?.shard.as_ref()
     }
 
     /// Drops a part that is gone; a newer generation that waited takes its place.
     pub(super) fn forget(&mut self, fence: Fence) -> Option<(Fence, Event)> {
         let part = self.parts.remove(&fence.replica)?;
+        self.tree.close(ActorKind::Shard, &name(fence));
         let mut freed = None;
         self.roster.send_modify(|roster| freed = roster.remove(&fence.replica));
         drop(freed);
@@ -191,5 +205,24 @@ const fn phase(stage: Stage) -> Option<ReplicaPhase> {
         Stage::Draining => Some(ReplicaPhase::Draining),
         Stage::Failed => Some(ReplicaPhase::Failed),
         Stage::Gone => None,
+    }
+}
+
+/// What a shard is called in the tree.
+fn name(fence: Fence) -> String {
+    format!("{} {}", fence.replica, fence.generation)
+}
+
+/// A life's stage as the tree shows it.
+const fn shown(stage: Stage) -> (ActorState, &'static str) {
+    match stage {
+        Stage::Assigned => (ActorState::Starting, "waits to begin"),
+        Stage::Fetching => (ActorState::Starting, "fetches the weights"),
+        Stage::Loading => (ActorState::Starting, "loads the model"),
+        Stage::Ready => (ActorState::Running, "serves"),
+        Stage::Draining => (ActorState::Draining, "finishes its streams"),
+        Stage::Pausing => (ActorState::Pausing, "is started again shortly"),
+        Stage::Failed => (ActorState::Failed, "has failed"),
+        Stage::Gone => (ActorState::Draining, "is gone"),
     }
 }

@@ -63,16 +63,19 @@ impl Coordinator {
 
     /// Orders the node to run these generations of these replicas.
     pub(crate) fn order(&self, epoch: u64, parts: &[(u64, u64)]) {
-        let assignments = parts.iter().map(|(replica, generation)| assignment(*replica, *generation));
-        let assignments = assignments.collect();
-        let part = v1::NodePart { epoch, incarnation: 1, assignments, coordinators: Vec::new() };
-        self.orders.send_replace(Some(part));
+        self.order_and_tell(epoch, parts, &[]);
     }
 
     /// Tells the node that these are the coordinators, and that it is to run nothing.
     pub(crate) fn tell(&self, epoch: u64, coordinators: &[&str]) {
+        self.order_and_tell(epoch, &[], coordinators);
+    }
+
+    pub(crate) fn order_and_tell(&self, epoch: u64, parts: &[(u64, u64)], coordinators: &[&str]) {
+        let assignments = parts.iter().map(|(replica, generation)| assignment(*replica, *generation));
+        let assignments = assignments.collect();
         let coordinators = coordinators.iter().map(ToString::to_string).collect();
-        let part = v1::NodePart { epoch, incarnation: 1, assignments: Vec::new(), coordinators };
+        let part = v1::NodePart { epoch, incarnation: 1, assignments, coordinators };
         self.orders.send_replace(Some(part));
     }
 

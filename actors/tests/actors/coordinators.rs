@@ -54,6 +54,6 @@ async fn a_node_whose_configured_coordinators_are_gone_comes_back_to_one_that_it
     let without_the_first = Env { network: Env::simulated(0).network, ..env };
     let added = Coordinator::start_at(&without_the_first, ADDED).await;
     let _node = start(&without_the_first, &host).await;
-    added.order(6, &[(1, 1)]);
+    added.order_and_tell(6, &[(1, 1)], &[ADDRESS, ADDED]);
     added.phase(1, 1, ReplicaPhase::Ready).await;
 }

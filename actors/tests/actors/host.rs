@@ -2,18 +2,16 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use helixflow_actors::{
-    Board, BoardError, ClockError, Fault, Host, NodeActors, NodeIdentity, NodePlan, Notes, Replica,
-};
+use helixflow_actors::{Board, Fault, Host, NodeActors, NodeIdentity, NodePlan, Notes, Replica};
 use helixflow_control::Assignment;
 use helixflow_env::Env;
-use helixflow_model::{
-    BoardId, BoardInfo, BoardLimits, BoardReading, Bytes, DeviceKind, LoadReport, MegaHertz, MilliCelsius,
-    NumericsClass, Region, Sensed,
-};
+use helixflow_model::{Bytes, LoadReport, NumericsClass, Region};
 use tokio::sync::{mpsc, watch};
 
+use crate::board::FakeBoard;
 use crate::coordinator::{ADDRESS, cluster};
 
 /// How the parts behave; the test changes it while they live.
@@ -30,6 +28,8 @@ pub(crate) enum Mood {
     PanicsWhenChecked,
     /// Draining waits for another mood.
     Busy,
+    /// Nothing is computed.
+    Hangs,
 }
 
 pub(crate) struct FakeHost {
@@ -39,6 +39,7 @@ pub(crate) struct FakeHost {
 
 pub(crate) struct FakeReplica {
     name: String,
+    computed: AtomicU64,
     mood: watch::Receiver<Mood>,
     log: mpsc::UnboundedSender<String>,
 }
@@ -79,7 +80,8 @@ impl Host for FakeHost {
             Mood::WillNeverLoad => return Err(Fault::lasting("half a model is not served")),
             _ => {}
         }
-        Ok(FakeReplica { name: name(assignment), mood: self.mood.subscribe(), log: self.log.clone() })
+        let (mood, log) = (self.mood.subscribe(), self.log.clone());
+        Ok(FakeReplica { name: name(assignment), computed: AtomicU64::new(0), mood, log })
     }
 }
 
@@ -90,6 +92,11 @@ impl Replica for FakeReplica {
 
     fn load(&self) -> LoadReport {
         LoadReport { queued: 3, ..LoadReport::default() }
+    }
+
+    fn progress(&self) -> u64 {
+        let computes = u64::from(*self.mood.borrow() != Mood::Hangs);
+        self.computed.fetch_add(computes, Ordering::Relaxed)
     }
 
     async fn check(&self) -> Result<(), Fault> {
@@ -111,34 +118,17 @@ impl Drop for FakeReplica {
     }
 }
 
-struct FakeBoard(BoardInfo);
-
-impl Board for FakeBoard {
-    fn info(&self) -> &BoardInfo {
-        &self.0
-    }
-
-    fn read(&self) -> futures::future::BoxFuture<'_, Result<BoardReading, BoardError>> {
-        let core = Sensed::Live(MilliCelsius(40_000));
-        Box::pin(std::future::ready(Ok(BoardReading { core, ..BoardReading::default() })))
-    }
-
-    fn limit_clock(&self, _: Option<MegaHertz>) -> futures::future::BoxFuture<'_, Result<(), ClockError>> {
-        Box::pin(std::future::ready(Err(ClockError::NotPermitted { why: "a fake".to_owned() })))
-    }
-}
-
-fn board() -> BoardInfo {
-    BoardInfo {
-        board: BoardId::new("fake-0").expect("a valid name"),
-        name: "fake".to_owned(),
-        kind: DeviceKind::Simulated,
-        limits: BoardLimits::default(),
-    }
-}
-
 /// Starts a node's actors on the host; its folder is always the same, as after a restart.
 pub(crate) async fn start(env: &Env, host: &Arc<FakeHost>) -> NodeActors<FakeHost> {
+    start_with(env, host, &[FakeBoard::new("fake-0")]).await
+}
+
+/// The same with these boards.
+pub(crate) async fn start_with(
+    env: &Env,
+    host: &Arc<FakeHost>,
+    boards: &[Arc<FakeBoard>],
+) -> NodeActors<FakeHost> {
     let identity = NodeIdentity {
         cluster: cluster(),
         uuid: "u".to_owned(),
@@ -150,7 +140,7 @@ pub(crate) async fn start(env: &Env, host: &Arc<FakeHost>) -> NodeActors<FakeHos
         identity,
         coordinators: vec![ADDRESS.to_owned()],
         folder: PathBuf::from("/node"),
-        boards: vec![Arc::new(FakeBoard(board()))],
+        boards: boards.iter().map(|board| Arc::clone(board) as Arc<dyn Board>).collect(),
         host: Arc::clone(host),
         env: env.clone(),
     };
@@ -160,4 +150,9 @@ pub(crate) async fn start(env: &Env, host: &Arc<FakeHost>) -> NodeActors<FakeHos
 /// Everything that was done so far.
 pub(crate) fn read(log: &mut mpsc::UnboundedReceiver<String>) -> Vec<String> {
     std::iter::from_fn(|| log.try_recv().ok()).collect()
+}
+
+/// Time stands still while anybody works: this bound only turns a wait for ever into a failure.
+pub(crate) async fn in_time<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(3600), work).await.expect("what was waited for")
 }

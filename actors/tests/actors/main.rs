@@ -4,9 +4,13 @@
 
 #![cfg(test)]
 
+mod board;
+mod boards;
+mod clocks;
 mod coordinator;
 mod coordinators;
 mod host;
 mod lives;
 mod restart;
 mod shutdown;
+mod tree;

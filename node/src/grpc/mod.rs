@@ -6,7 +6,7 @@ mod service;
 use std::sync::Arc;
 use std::time::Duration;
 
-use helixflow_actors::Roster;
+use helixflow_actors::{BoardWatch, Roster};
 use helixflow_env::Env;
 use helixflow_env::net::Listener;
 use helixflow_model::{ClusterId, RequestId};
@@ -35,9 +35,11 @@ pub(crate) async fn serve(
     cluster: ClusterId,
     env: Env,
     roster: watch::Receiver<Roster<ShardReplica>>,
+    boards: BoardWatch,
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
-    let service = ShardServiceServer::new(ShardGrpc::new(roster)).max_decoding_message_size(MAX_MESSAGE);
+    let service =
+        ShardServiceServer::new(ShardGrpc::new(roster, boards)).max_decoding_message_size(MAX_MESSAGE);
     let random = Arc::clone(&env.random);
     Server::builder()
         .http2_keepalive_interval(Some(KEEP_ALIVE_EVERY))

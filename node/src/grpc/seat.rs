@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use helixflow_actors::{Replica, Roster, Seat};
+use helixflow_actors::{BoardWatch, Replica, Roster, Seat};
 use helixflow_model::{Fence, ReplicaPhase};
 use helixflow_proto::error::{Reason, invalid, status, with_metadata};
 use helixflow_proto::v1;
 use tonic::Status;
 
 /// The replica that a request is fenced to. A refusal bears what this node holds, so that the gateway can adopt it.
-pub(super) fn fenced<R: Replica>(roster: &Roster<R>, fence: Option<v1::Fence>) -> Result<Arc<R>, Status> {
+pub(super) fn fenced<R: Replica>(
+    roster: &Roster<R>,
+    boards: &BoardWatch,
+    fence: Option<v1::Fence>,
+) -> Result<Arc<R>, Status> {
     let fence: Fence =
         fence.ok_or_else(|| invalid("fence", "the fence is missing: name replica and generation"))?.into();
     let seat = roster.get(&fence.replica).ok_or_else(|| elsewhere(fence))?;
@@ -20,7 +24,12 @@ pub(super) fn fenced<R: Replica>(roster: &Roster<R>, fence: Option<v1::Fence>) -
     let replica = seat.replica.as_ref().map(Arc::clone);
     let refused = |reason, what: &str| Err(status(reason, format!("{} {what}", fence.replica)));
     match (seat.phase, replica) {
-        (ReplicaPhase::Ready, Some(replica)) => Ok(replica),
+        (ReplicaPhase::Ready, Some(replica)) => match boards.barred(&replica.boards()) {
+            None => Ok(replica),
+            Some(barred) => {
+                refused(Reason::NoReplica, &format!("serves nobody now, for {barred}; try another replica"))
+            }
+        },
         (ReplicaPhase::Draining, _) => {
             refused(Reason::Draining, "takes no new requests; try another replica")
         }

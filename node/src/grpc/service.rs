@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use helixflow_actors::Roster;
+use helixflow_actors::{BoardWatch, Roster};
 use helixflow_engine::compute::cpu::NUMERICS_CLASS;
 use helixflow_model::{Sampling, StreamId, TokenId};
 use helixflow_proto::context::CallContext;
@@ -19,15 +19,16 @@ use crate::shard::{Job, Prompt, ShardReplica, TokenStream};
 /// Answers gateways.
 pub(super) struct ShardGrpc {
     roster: watch::Receiver<Roster<ShardReplica>>,
+    boards: BoardWatch,
 }
 
 impl ShardGrpc {
-    pub(super) const fn new(roster: watch::Receiver<Roster<ShardReplica>>) -> Self {
-        Self { roster }
+    pub(super) const fn new(roster: watch::Receiver<Roster<ShardReplica>>, boards: BoardWatch) -> Self {
+        Self { roster, boards }
     }
 
     fn replica(&self, fence: Option<v1::Fence>) -> Result<Arc<ShardReplica>, Status> {
-        fenced(&self.roster.borrow(), fence)
+        fenced(&self.roster.borrow(), &self.boards, fence)
     }
 }
 

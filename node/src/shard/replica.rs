@@ -142,6 +142,10 @@ impl Replica for ShardReplica {
         self.seat.iter().map(|seat| seat.board().clone()).collect()
     }
 
+    fn progress(&self) -> u64 {
+        self.engine.progress().steps
+    }
+
     async fn check(&self) -> Result<(), Fault> {
         self.health.check(&self.engine).await
     }

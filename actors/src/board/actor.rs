@@ -1,0 +1,245 @@
+//! The board actor: reads one board on time, lets control judge it, and publishes what comes of that.
+//!
+//! Blocked calls are awaited here alone: other boards, the reports and the shards go on. A board that begins to be late
+//! has all others read at once, since only then can it be told whether the board is in trouble or its driver.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use helixflow_control::{BoardControl, Driver, Judged, Outcome, READING_DEADLINE};
+use helixflow_model::ClockControl;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::clock::{Clock, Hold, Releases};
+use super::latest::{Readings, Taken, driver_is_late};
+use super::progress::Progress;
+use super::{Board, ClockError};
+use crate::host::Replica;
+use crate::mailbox::{Letter, Mailbox};
+use crate::roster::Roster;
+use crate::telemetry::TelemetryMessage;
+use crate::tree::{ActorState, Station};
+
+/// Changes when a board begins to be late.
+pub(crate) type Alarm = watch::Sender<()>;
+
+/// Reads one board, on which replicas of type `R` run.
+pub(crate) struct BoardActor<R>(std::marker::PhantomData<fn() -> R>);
+
+impl<R> BoardActor<R> {
+    pub(crate) const fn new() -> Self {
+        Self(std::marker::PhantomData)
+    }
+}
+
+pub(crate) enum BoardMessage {
+    /// Read now.
+    Read,
+    /// The order to the clock is over.
+    ClockDone(Result<(), ClockError>),
+}
+
+/// What a board's actor is made of.
+pub(crate) struct BoardPlan<R> {
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) releases: Releases,
+    pub(crate) readings: watch::Sender<Readings>,
+    pub(crate) roster: watch::Receiver<Roster<R>>,
+    pub(crate) alarm: Alarm,
+    /// Whom to tell of a change that cannot wait; none while it is being restarted.
+    pub(crate) telemetry: watch::Receiver<Option<Mailbox<TelemetryMessage>>>,
+    pub(crate) station: Station,
+}
+
+pub(crate) struct BoardState<R> {
+    board: Arc<dyn Board>,
+    control: BoardControl,
+    hold: Hold,
+    readings: watch::Sender<Readings>,
+    roster: watch::Receiver<Roster<R>>,
+    alarm: Alarm,
+    /// The same, to hear of it.
+    alarmed: watch::Receiver<()>,
+    telemetry: watch::Receiver<Option<Mailbox<TelemetryMessage>>>,
+    station: Station,
+    progress: Progress,
+    began: Instant,
+    /// When the board last answered.
+    answered: Instant,
+    late: bool,
+    /// Whether its driver answers for no board.
+    suspect: bool,
+}
+
+impl<R: Replica> Actor for BoardActor<R> {
+    type Msg = Letter<BoardMessage>;
+    type State = BoardState<R>;
+    type Arguments = BoardPlan<R>;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        plan: BoardPlan<R>,
+    ) -> Result<BoardState<R>, ActorProcessingErr> {
+        myself.cast(plan.station.mailbox.letter(BoardMessage::Read))?;
+        Ok(BoardState::new(plan))
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        letter: Self::Msg,
+        state: &mut BoardState<R>,
+    ) -> Result<(), ActorProcessingErr> {
+        match letter.open() {
+            BoardMessage::Read => state.step(&myself).await,
+            BoardMessage::ClockDone(outcome) => {
+                if state.hold.finished(&outcome) {
+                    state.control.clock_refused();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The orderly end; the guard in [`Hold`] stands in for it after any other.
+    async fn post_stop(
+        &self,
+        _: ActorRef<Self::Msg>,
+        state: &mut BoardState<R>,
+    ) -> Result<(), ActorProcessingErr> {
+        state.station.set(ActorState::Draining, "lets the clock go");
+        state.hold.release().await;
+        Ok(())
+    }
+}
+
+impl<R: Replica> BoardState<R> {
+    fn new(plan: BoardPlan<R>) -> Self {
+        let BoardPlan { clock, releases, readings, roster, alarm, telemetry, station } = plan;
+        let board = Arc::clone(&clock.board);
+        let now = Instant::now();
+        Self {
+            control: BoardControl::new(board.info().limits, ClockControl::Governed),
+            board,
+            hold: Hold::new(clock, releases),
+            readings,
+            roster,
+            alarmed: alarm.subscribe(),
+            alarm,
+            telemetry,
+            station,
+            progress: Progress::default(),
+            began: now,
+            answered: now,
+            late: false,
+            suspect: false,
+        }
+    }
+
+    /// One reading, and all that follows from it.
+    async fn step(&mut self, myself: &ActorRef<Letter<BoardMessage>>) {
+        let began = Instant::now();
+        let outcome = self.read().await;
+        let driver = self.driver();
+        let judged = self.control.take(outcome, driver, self.began.elapsed());
+        self.say(&judged);
+        let Judged { reading, standing, order, next_read } = judged;
+        if standing.control == ClockControl::Foreign {
+            self.hold.leave();
+        }
+        let info = self.board.info().clone();
+        self.publish(Taken { info, reading, standing, at: self.answered, late: self.late });
+        let (to, mailbox) = (myself.clone(), self.station.mailbox.clone());
+        self.hold.step(order, move |outcome| {
+            // An actor that has ended needs no answer.
+            let _ = to.cast(mailbox.letter(BoardMessage::ClockDone(outcome)));
+        });
+        // A driver that did not answer gets the whole pause.
+        let spent = if self.late { Duration::ZERO } else { began.elapsed() };
+        self.read_after(next_read.saturating_sub(spent), myself);
+    }
+
+    async fn read(&mut self) -> Outcome {
+        let board = &self.board.info().board;
+        let was_late = self.late;
+        let answer = tokio::time::timeout(READING_DEADLINE, self.board.read()).await;
+        self.late = answer.is_err();
+        match answer {
+            Ok(Ok(reading)) => {
+                self.answered = Instant::now();
+                return Outcome::Read(reading);
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(%board, error, "cannot read the board");
+                return Outcome::Failed;
+            }
+            Err(_) => {}
+        }
+        if !was_late {
+            tracing::warn!(%board, "the board did not answer within {READING_DEADLINE:?}");
+            self.alarm.send_replace(());
+            // Its own alarm is no news.
+            self.alarmed.mark_unchanged();
+        }
+        Outcome::Late
+    }
+
+    /// Whether the driver can be trusted, now that this board is late or is not.
+    fn driver(&mut self) -> Driver {
+        let info = self.board.info();
+        let board = &info.board;
+        let progressing = self.progress.look(&self.roster.borrow(), board);
+        let suspect = self.late && driver_is_late(&self.readings.borrow(), info);
+        if suspect && !self.suspect {
+            tracing::warn!(%board, progressing, "its driver answers for no board and is suspect: only a board without progress is fenced");
+        }
+        self.suspect = suspect;
+        if suspect { Driver::Suspect { progressing } } else { Driver::Sound }
+    }
+
+    /// Reads again after this time, or as soon as another board begins to be late.
+    fn read_after(&mut self, rest: Duration, myself: &ActorRef<Letter<BoardMessage>>) {
+        let (to, mailbox) = (myself.clone(), self.station.mailbox.clone());
+        // An alarm that came during the reading counts still.
+        let mut alarmed = self.alarmed.clone();
+        self.alarmed.mark_unchanged();
+        tokio::spawn(async move {
+            // Over or not: either way it is time to read.
+            let _ = tokio::time::timeout(rest, alarmed.changed()).await;
+            let _ = to.cast(mailbox.letter(BoardMessage::Read));
+        });
+    }
+
+    /// Shows in the tree how the board stands.
+    fn say(&self, judged: &Judged) {
+        let Judged { standing, next_read, .. } = judged;
+        let trouble = match (self.late, self.suspect) {
+            (true, true) => ", its driver answers for no board",
+            (true, false) => ", it does not answer in time",
+            (false, _) => "",
+        };
+        self.station
+            .runs(format!("{}, {}; reads every {next_read:?}{trouble}", standing.band, standing.duty));
+    }
+
+    /// Replaces what is known of this board. What changes how it may be used is reported at once, and so is a fault, which
+    /// the next reading would cover up.
+    fn publish(&self, taken: Taken) {
+        let board = taken.info.board.clone();
+        let mut urgent = !taken.reading.faults.is_empty();
+        self.readings.send_modify(|readings| {
+            let (band, duty) = (taken.standing.band, taken.standing.duty);
+            let before = readings.insert(board, taken);
+            urgent |= before.is_none_or(|old| (old.standing.band, old.standing.duty) != (band, duty));
+        });
+        if urgent
+            && let Some(telemetry) = &*self.telemetry.borrow()
+            && telemetry.send(TelemetryMessage::Changed).is_err()
+        {
+            tracing::debug!("the telemetry actor is being restarted, and will read everything");
+        }
+    }
+}
