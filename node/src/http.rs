@@ -14,9 +14,10 @@ use helixflow_env::net::{Connection, Listener};
 use helixflow_model::{NodeReport, ReplicaPhase};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::gauges;
+use crate::gauges::Meter;
 
 /// A listener that fails (no file descriptors left) is asked again after this pause.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -26,21 +27,32 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Shown {
     pub(crate) metrics: PrometheusHandle,
     pub(crate) reports: watch::Receiver<Option<NodeReport>>,
+    pub(crate) meter: Meter,
 }
 
-/// Serves until `stop` is cancelled.
+/// Serves until `stop` is cancelled, and counts what reports tell meanwhile.
 pub(crate) async fn serve(listener: Listener, shown: Shown, stop: CancellationToken) -> io::Result<()> {
+    let (meter, reports) = (shown.meter.clone(), shown.reports.clone());
     let router = Router::new()
         .route("/metrics", get(render))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .with_state(shown);
-    axum::serve(Accepting(listener), router).with_graceful_shutdown(stop.cancelled_owned()).await
+    let serving = axum::serve(Accepting(listener), router).with_graceful_shutdown(stop.cancelled_owned());
+    let counting = async {
+        meter.follow(reports).await;
+        // Reports end before the port does.
+        std::future::pending().await
+    };
+    tokio::select! {
+        served = async { serving.await } => served,
+        never = counting => never,
+    }
 }
 
 async fn render(State(shown): State<Shown>) -> String {
     if let Some(report) = &*shown.reports.borrow() {
-        gauges::set(report);
+        shown.meter.set(report, Instant::now());
     }
     shown.metrics.render()
 }

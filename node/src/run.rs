@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::NodeConfig;
 use crate::error::NodeError;
+use crate::gauges::Meter;
 use crate::http::Shown;
 use crate::shard::NodeHost;
 use crate::weights::FetchSettings;
@@ -46,7 +47,7 @@ pub async fn run(
     let mut actors = NodeActors::start(plan(&config, &env, identity)).await?;
     let stop = CancellationToken::new();
     let mut servers = JoinSet::new();
-    let shown = Shown { metrics, reports: actors.reports() };
+    let shown = Shown { metrics, reports: actors.reports(), meter: Meter::default() };
     let serving = http::serve(http, shown, stop.clone());
     servers.spawn(async { ("http", serving.await.map_err(Into::into)) });
     let serving = grpc::serve(grpc, config.cluster, env, actors.roster(), stop.clone());
