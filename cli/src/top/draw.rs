@@ -7,18 +7,23 @@ use ratatui::widgets::Paragraph;
 use tokio::time::Instant;
 
 use super::app::App;
-use super::columns::cut;
+use super::columns::{cut, wrapped};
 use super::document;
 use super::palette::{Palette, Tone};
 use super::sections::short;
 use super::view::{Load, Sort, is_live};
 use crate::status::Status;
 
+/// The most lines that tell why no answer comes: the rest of a longer message would push away what was known.
+const TROUBLE_LINES: usize = 3;
+
 /// Draws everything as it is at `now`.
 pub(super) fn draw(frame: &mut Frame<'_>, app: &mut App, palette: Palette, now: Instant) {
-    let parts = [Constraint::Length(3), Constraint::Min(0), Constraint::Length(1)];
+    let head_lines = head_lines(app, frame.area().width, palette, now);
+    let head_height = u16::try_from(head_lines.len()).unwrap_or(u16::MAX);
+    let parts = [Constraint::Length(head_height), Constraint::Min(0), Constraint::Length(1)];
     let [head, body, foot] = Layout::vertical(parts).areas(frame.area());
-    frame.render_widget(Paragraph::new(head_lines(app, head.width, palette, now)), head);
+    frame.render_widget(Paragraph::new(head_lines), head);
     let mut lines = document::lines(app.status(), &app.view(now), body.width, palette);
     let (all, shown) = (lines.len(), app.shown(lines.len(), usize::from(body.height)));
     let place = if shown.len() < all {
@@ -31,20 +36,21 @@ pub(super) fn draw(frame: &mut Frame<'_>, app: &mut App, palette: Palette, now: 
     frame.render_widget(keys(app.sort(), &place, palette), foot);
 }
 
-/// The cluster, its leader and its work; then what went wrong.
+/// The cluster, its leader and its work; then what went wrong, or a gap.
 fn head_lines(app: &App, width: u16, palette: Palette, now: Instant) -> Vec<Line<'static>> {
-    let status = app.status();
-    let third = app.trouble(now).map(|(error, since)| {
-        let text =
-            format!("NO ANSWER for {}; what was known {} ago: {error}", short(since), short(app.held(now)));
-        Line::from(Span::styled(cut(&text, usize::from(width)), palette.style(Tone::Wrong)))
+    let (status, width) = (app.status(), usize::from(width));
+    let mut lines = vec![
+        Line::from(Span::styled(cut(&leader(status), width), palette.style(Tone::Title))),
+        Line::from(cut(&work(status), width)),
+    ];
+    let trouble = app.trouble(now).map_or_else(Vec::new, |(error, since)| {
+        let (since, held) = (short(since), short(app.held(now)));
+        wrapped(&format!("NO ANSWER for {since}; what was known {held} ago: {error}"), width)
     });
-    let bold = palette.style(Tone::Title);
-    vec![
-        Line::from(Span::styled(cut(&leader(status), usize::from(width)), bold)),
-        Line::from(cut(&work(status), usize::from(width))),
-        third.unwrap_or_default(),
-    ]
+    let wrong = |line| Line::from(Span::styled(line, palette.style(Tone::Wrong)));
+    lines.extend(trouble.into_iter().take(TROUBLE_LINES).map(wrong));
+    lines.push(Line::default());
+    lines
 }
 
 /// Who leads, who answers, and how much the answer is worth.

@@ -53,7 +53,10 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        // Where the terminal is gone there is nothing to give back.
-        let _ = ratatui::try_restore();
+        // A panic has given it back already; once more would set the cursor back onto the panic's message.
+        if !std::thread::panicking() {
+            // Where the terminal is gone there is nothing to give back.
+            let _ = ratatui::try_restore();
+        }
     }
 }

@@ -28,9 +28,9 @@ const fn column<R>(
 /// One row a region.
 pub(super) fn regions<'a>() -> [Column<RegionRow<'a>>; 7] {
     [
-        column("REGION", (10, 20, 0), Left, |row, _| Cell::plain(row.name)),
-        column("COORDINATORS", (20, 48, 0), Left, |row, _| coordinators(row)),
-        column("LIVE", (7, 7, 0), Right, |row, _| alive(row)),
+        column("REGION", (8, 20, 0), Left, |row, _| Cell::plain(row.name)),
+        column("COORDINATORS", (24, 48, 0), Left, |row, _| coordinators(row)),
+        column("LIVE", (5, 7, 0), Right, |row, _| alive(row)),
         column("HOTTEST", (15, 18, 0), Left, |row, _| row.hottest.map_or_else(nothing, hottest)),
         column("ACTIVE", (6, 6, 0), Right, |row, _| Cell::plain(row.load.active.to_string())),
         column("QUEUED", (6, 6, 0), Right, |row, _| queued(row.load)),
@@ -64,13 +64,13 @@ pub(super) fn replicas<'a>() -> [Column<ReplicaRow<'a>>; 11] {
         column("REPLICA", (7, 9, 0), Left, |row, _| {
             Cell::plain(format!("{} g{}", row.replica.id, row.replica.generation))
         }),
-        column("MODEL", (16, 40, 0), Left, |row, _| Cell::plain(row.replica.model.as_str())),
+        column("MODEL", (22, 40, 0), Left, |row, _| Cell::plain(row.replica.model.as_str())),
         column("PHASE", (8, 8, 0), Left, |row, _| phase(row)),
         column("NODE", (7, 10, 0), Left, |row, _| node(row.node)),
-        column("BOARDS", (11, 30, 1), Left, |row, _| Cell::plain(row.replica.boards.join(" "))),
+        column("BOARDS", (11, 30, 2), Left, |row, _| Cell::plain(row.replica.boards.join(" "))),
         column("ACTIVE", (6, 6, 0), Right, |row, _| Cell::plain(row.replica.active.to_string())),
         column("QUEUED", (6, 6, 0), Right, |row, _| queued(Load::of([row.replica]))),
-        column("BUSY", (5, 5, 0), Right, |row, _| Cell::plain(format!("{:.1}", row.replica.busy))),
+        column("BUSY", (5, 5, 1), Right, |row, _| Cell::plain(format!("{:.1}", row.replica.busy))),
         column("TOKENS/S", (8, 8, 0), Right, |row, _| tokens(Load::of([row.replica]))),
         column("KV", (4, 4, 0), Right, |row, _| pages_in_use(row)),
         column("AGE", (4, 4, 0), Right, |row, _| age(row.age)),

@@ -1,7 +1,8 @@
 //! What is shown of an answer: a row a region, a board and a replica, sorted. Pure.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 use std::time::Duration;
 
 use super::history::History;
@@ -44,7 +45,7 @@ impl Load {
 /// One region.
 pub(super) struct RegionRow<'a> {
     pub(super) name: &'a str,
-    /// Who coordinates there, and as what.
+    /// Who coordinates there, by role.
     pub(super) coordinators: String,
     pub(super) nodes: usize,
     pub(super) live: usize,
@@ -166,27 +167,35 @@ fn severity(band: &str) -> u8 {
 }
 
 fn regions(status: &Status) -> Vec<RegionRow<'_>> {
-    let mut members: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for coordinator in &status.coordinators {
-        let here = members.entry(coordinator.region.as_str()).or_default();
-        here.push(format!("{} {}", coordinator.id, coordinator.role));
-    }
-    for node in &status.nodes {
-        members.entry(node.region.as_str()).or_default();
-    }
-    members.into_iter().map(|(name, coordinators)| region(status, name, &coordinators)).collect()
+    let coordinators = status.coordinators.iter().map(|coordinator| coordinator.region.as_str());
+    let names: BTreeSet<&str> =
+        coordinators.chain(status.nodes.iter().map(|node| node.region.as_str())).collect();
+    names.into_iter().map(|name| region(status, name)).collect()
 }
 
-fn region<'a>(status: &'a Status, name: &'a str, coordinators: &[String]) -> RegionRow<'a> {
+fn region<'a>(status: &'a Status, name: &'a str) -> RegionRow<'a> {
     let nodes = || status.nodes.iter().filter(move |node| node.region == name);
     RegionRow {
         name,
-        coordinators: coordinators.join(", "),
+        coordinators: roles(status, name),
         nodes: nodes().count(),
         live: nodes().filter(|node| is_live(node)).count(),
         hottest: nodes().flat_map(|node| &node.boards).min_by(|one, other| hotter(Some(one), Some(other))),
         load: Load::of(nodes().flat_map(|node| &node.replicas)),
     }
+}
+
+/// The coordinators of a region by what they do, the leader first: `leader 1, follower 2 3`.
+fn roles(status: &Status, region: &str) -> String {
+    let mut roles: BTreeMap<(bool, &str), String> = BTreeMap::new();
+    for coordinator in status.coordinators.iter().filter(|coordinator| coordinator.region == region) {
+        let role = coordinator.role.as_str();
+        let ids = roles.entry((role != "leader", role)).or_default();
+        // Writing to a String cannot fail.
+        let _ = write!(ids, " {}", coordinator.id);
+    }
+    let told: Vec<String> = roles.into_iter().map(|((_, role), ids)| format!("{role}{ids}")).collect();
+    told.join(", ")
 }
 
 #[cfg(test)]
@@ -247,7 +256,7 @@ mod tests {
         let (status, history) = (Status::from(samples::fleet()), History::default());
         let view = View::of(&status, &history, Sort::Heat, Duration::ZERO);
         let [eu, us] = &view.regions[..] else { panic!("two regions") };
-        assert_eq!((eu.name, eu.coordinators.as_str()), ("eu-1", "1 leader, 2 follower"));
+        assert_eq!((eu.name, eu.coordinators.as_str()), ("eu-1", "leader 1, follower 2"));
         assert_eq!((eu.live, eu.nodes, us.live, us.nodes), (2, 2, 0, 1));
         assert_eq!(eu.hottest.map(|board| board.band), Some("hot"));
         assert_eq!((eu.load.active, eu.load.queued), (3, 2));
