@@ -2,7 +2,7 @@
 //!
 //! Words are those of `helixflow_model`; what an older or newer node says that this build has no word for is "unknown".
 
-use helixflow_model::ClockReasons;
+use helixflow_model::{Band, ClockControl, ClockReasons, DeviceKind, Duty};
 use helixflow_proto::v1::{self, Partition, Sensor};
 use serde::Serialize;
 
@@ -113,7 +113,7 @@ pub(crate) struct Device {
 impl Board {
     /// As its node told of it in a report that is `report_age_ms` old.
     pub(super) fn told(wire: v1::BoardReport, report_age_ms: Option<u64>) -> Self {
-        let kind = word(helixflow_model::DeviceKind::try_from(wire.kind()), |kind| kind.as_str());
+        let kind = DeviceKind::try_from(wire.kind()).map_or(UNKNOWN, DeviceKind::as_str);
         let reading_age_ms = report_age_ms.map(|age| age.saturating_add(wire.age_ms));
         let standing = wire.standing.unwrap_or_default();
         let reading = wire.reading.unwrap_or_default();
@@ -139,9 +139,9 @@ impl Board {
             pcie: reading.pcie.map(Into::into),
             faults: reading.faults.into_iter().map(Into::into).collect(),
             limits: wire.limits.unwrap_or_default().into(),
-            band: word(helixflow_model::Band::try_from(standing.band()), |band| band.as_str()),
-            duty: word(helixflow_model::Duty::try_from(standing.duty()), |duty| duty.as_str()),
-            clock_control: word(helixflow_model::ClockControl::try_from(standing.control()), |c| c.as_str()),
+            band: Band::try_from(standing.band()).map_or(UNKNOWN, Band::as_str),
+            duty: Duty::try_from(standing.duty()).map_or(UNKNOWN, Duty::as_str),
+            clock_control: ClockControl::try_from(standing.control()).map_or(UNKNOWN, ClockControl::as_str),
             target_clock_mhz: standing.target_clock_mhz,
             forecast_celsius: standing.forecast_millicelsius.map(degrees),
             headroom_celsius: standing.headroom_millicelsius.map(degrees),
@@ -161,10 +161,6 @@ fn degrees(milli: i32) -> f64 {
 
 fn thousandths(milli: u32) -> f64 {
     f64::from(milli) / 1000.0
-}
-
-fn word<T, E>(known: Result<T, E>, as_str: impl FnOnce(&T) -> &'static str) -> &'static str {
-    known.as_ref().map_or(UNKNOWN, as_str)
 }
 
 const fn sensor(sensor: Sensor) -> &'static str {
