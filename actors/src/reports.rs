@@ -1,8 +1,11 @@
 //! The latest report of this node, which grows older while it waits to be read.
 
+use futures::StreamExt;
+use futures::stream::BoxStream;
 use helixflow_model::{BoardReport, NodeReport};
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_stream::wrappers::WatchStream;
 
 /// A report, and when its figures were taken.
 #[derive(Clone, Debug)]
@@ -32,6 +35,12 @@ impl Reports {
     /// The latest, with the ages of this moment.
     pub fn latest(&self) -> Option<NodeReport> {
         self.0.borrow().as_ref().map(Made::now)
+    }
+
+    /// Every one from now on, as far as whoever looks keeps up; ends with the node's actors.
+    pub fn stream(self) -> BoxStream<'static, NodeReport> {
+        let made = WatchStream::from_changes(self.0);
+        made.filter_map(|made| std::future::ready(made.as_ref().map(Made::now))).boxed()
     }
 
     /// The first from now on that fits; none once the node's actors have ended.

@@ -22,6 +22,7 @@ mod status;
 mod tables;
 mod telemetry;
 mod terminal;
+mod top;
 mod up;
 
 use std::process::ExitCode;
@@ -65,6 +66,8 @@ enum Command {
     Chat(chat::Args),
     /// Show the cluster: coordinators, nodes, models, load
     Status(status::Args),
+    /// Watch the cluster live: heat, clocks, queues, the leader
+    Top(top::Args),
     /// Models: the catalogue and the files
     Model {
         #[command(subcommand)]
@@ -123,6 +126,7 @@ fn run(command: Command, verbose: u8) -> anyhow::Result<ExitCode> {
         Command::Generate(args) => generate::run(args),
         Command::Chat(args) => chat::run(args),
         Command::Status(args) => status::run(&args),
+        Command::Top(args) => top::run(&args),
         Command::Model { command } => model::run(command),
         Command::Cluster { command } => cluster::run(command),
         Command::Coordinator { command } => coordinator::run(command, verbose),

@@ -1,7 +1,14 @@
 //! `helixflow status`: what one coordinator knows of the cluster, as tables or as JSON.
 
+mod board;
 mod json;
+mod notes;
+#[cfg(test)]
+pub(crate) mod samples;
 mod table;
+
+pub(crate) use board::Board;
+pub(crate) use json::{Node, Replica, Status};
 
 use std::process::ExitCode;
 

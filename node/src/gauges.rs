@@ -1,13 +1,63 @@
-//! The latest report as gauges, set when somebody asks: an idle node spends nothing on them.
+//! A node's metrics: gauges of the latest report, set when somebody asks, and counters that add up from report to report.
+//!
+//! A gauge costs nothing while nobody asks. What happens between two questions must not be lost, though: throttled time,
+//! energy and faults are counted with every report ([`Meter::follow`]). `docs/metrics.md` lists every name; a test holds it
+//! to what is exported.
 
+mod board;
+mod tally;
+
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt};
 use helixflow_actors::{ActorKind, ActorReport};
-use helixflow_model::{BoardReport, DeviceReading, NodeReport, ReplicaPhase, ReplicaReport};
+use helixflow_model::{NodeReport, ReplicaPhase, ReplicaReport};
 use metrics::gauge;
+use parking_lot::Mutex;
+use tokio::time::Instant;
 
-/// Sets every gauge to what the report says.
-pub(crate) fn set(report: &NodeReport) {
-    report.boards.iter().for_each(board);
-    report.replicas.iter().for_each(replica);
+use self::tally::Tally;
+
+/// What the metrics remember between reports. Clones share it.
+#[derive(Clone, Default)]
+pub(crate) struct Meter(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    tally: Tally,
+    /// The report that was counted last, and when.
+    counted: Option<(u64, Instant)>,
+}
+
+impl Meter {
+    /// Counts every report until there are no more.
+    pub(crate) async fn follow(&self, mut reports: impl Stream<Item = NodeReport> + Unpin) {
+        while let Some(report) = reports.next().await {
+            self.count(&report, Instant::now());
+        }
+    }
+
+    /// Sets every gauge and counter to what the latest report says by `now`.
+    pub(crate) fn set(&self, report: &NodeReport, now: Instant) {
+        let counted = self.count(report, now);
+        let since = now.saturating_duration_since(counted);
+        report.boards.iter().for_each(|board| board::set(board, since));
+        report.replicas.iter().for_each(replica);
+        self.0.lock().tally.set();
+    }
+
+    /// Counts a report once, however often it is shown, and says when it was.
+    fn count(&self, report: &NodeReport, now: Instant) -> Instant {
+        let mut state = self.0.lock();
+        match state.counted {
+            Some((sequence, at)) if sequence == report.sequence => at,
+            _ => {
+                state.tally.count(&report.boards, now);
+                state.counted = Some((report.sequence, now));
+                now
+            }
+        }
+    }
 }
 
 /// Sets how many messages wait in the mailboxes of each kind of actor.
@@ -20,23 +70,6 @@ pub(crate) fn mailboxes(tree: &ActorReport) {
     }
 }
 
-fn board(report: &BoardReport) {
-    let labels = [("board", report.info.board.to_string()), ("name", report.info.name.clone())];
-    let reading = &report.reading;
-    if let Some(core) = reading.core.live() {
-        gauge!("helixflow_gpu_temperature_celsius", &labels).set(f64::from(core.0) / 1000.0);
-    }
-    let sum = |bytes: fn(&DeviceReading) -> u64| reading.devices.iter().map(bytes).sum::<u64>() as f64;
-    gauge!("helixflow_gpu_memory_total_bytes", &labels).set(sum(|device| device.memory_total.0));
-    gauge!("helixflow_gpu_memory_used_bytes", &labels).set(sum(|device| device.memory_used.0));
-    if let Some(power) = reading.power.live() {
-        gauge!("helixflow_gpu_power_watts", &labels).set(f64::from(power.0) / 1000.0);
-    }
-    if let Some(utilization) = reading.utilization.live() {
-        gauge!("helixflow_gpu_utilization_ratio", &labels).set(f64::from(utilization.0) / 1000.0);
-    }
-}
-
 fn replica(report: &ReplicaReport) {
     let labels = [("model", report.model.to_string()), ("replica", report.fence.replica.to_string())];
     let is_ready = f64::from(u8::from(report.phase == ReplicaPhase::Ready));
@@ -44,8 +77,12 @@ fn replica(report: &ReplicaReport) {
     gauge!("helixflow_replica_ready", &labels).set(is_ready);
     gauge!("helixflow_queue_depth", &labels).set(f64::from(load.queued));
     gauge!("helixflow_active_sequences", &labels).set(f64::from(load.active));
+    gauge!("helixflow_busy_requests", &labels).set(f64::from(load.busy_milli) / 1000.0);
     gauge!("helixflow_kv_pages_free", &labels).set(f64::from(load.kv_pages_free));
     gauge!("helixflow_kv_pages", &labels).set(f64::from(load.kv_pages_total));
     gauge!("helixflow_prefill_backlog_tokens", &labels).set(f64::from(load.prefill_backlog));
     gauge!("helixflow_tokens_per_second", &labels).set(load.millitokens_per_second as f64 / 1000.0);
 }
+
+#[cfg(test)]
+mod tests;

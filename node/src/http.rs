@@ -16,9 +16,10 @@ use helixflow_actors::{ActorReport, ActorTree, Reports};
 use helixflow_env::net::{Connection, Listener};
 use helixflow_model::{NodeReport, ReplicaPhase};
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::gauges;
+use crate::gauges::{Meter, mailboxes};
 
 /// A listener that fails (no file descriptors left) is asked again after this pause.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -29,15 +30,17 @@ pub(crate) struct Shown {
     pub(crate) metrics: PrometheusHandle,
     pub(crate) reports: Reports,
     pub(crate) tree: ActorTree,
+    pub(crate) meter: Meter,
 }
 
-/// Serves until `stop` is cancelled; `further` is what else there is to be served.
+/// Serves until `stop` is cancelled, and counts what reports tell meanwhile; `further` is what else there is to be served.
 pub(crate) async fn serve(
     listener: Listener,
     shown: Shown,
     further: Router,
     stop: CancellationToken,
 ) -> io::Result<()> {
+    let (meter, reports) = (shown.meter.clone(), shown.reports.clone().stream());
     let router = Router::new()
         .route("/metrics", get(render))
         .route("/healthz", get(async || "ok\n"))
@@ -45,14 +48,23 @@ pub(crate) async fn serve(
         .route("/actors", get(actors))
         .with_state(shown)
         .merge(further);
-    axum::serve(Accepting(listener), router).with_graceful_shutdown(stop.cancelled_owned()).await
+    let serving = axum::serve(Accepting(listener), router).with_graceful_shutdown(stop.cancelled_owned());
+    let counting = async {
+        meter.follow(reports).await;
+        // Reports end before the port does.
+        std::future::pending().await
+    };
+    tokio::select! {
+        served = async { serving.await } => served,
+        never = counting => never,
+    }
 }
 
 async fn render(State(shown): State<Shown>) -> String {
     if let Some(report) = shown.reports.latest() {
-        gauges::set(&report);
+        shown.meter.set(&report, Instant::now());
     }
-    gauges::mailboxes(&shown.tree.latest());
+    mailboxes(&shown.tree.latest());
     shown.metrics.render()
 }
 

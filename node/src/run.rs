@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::NodeConfig;
 use crate::device::Boards;
 use crate::error::NodeError;
+use crate::gauges::Meter;
 use crate::http::Shown;
 use crate::shard::NodeHost;
 use crate::weights::FetchSettings;
@@ -48,7 +49,7 @@ pub async fn run(
     let mut actors = NodeActors::start(plan(&config, &env, identity, &boards)).await?;
     let stop = CancellationToken::new();
     let mut servers = JoinSet::new();
-    let shown = Shown { metrics, reports: actors.reports(), tree: actors.tree() };
+    let shown = Shown { metrics, reports: actors.reports(), tree: actors.tree(), meter: Meter::default() };
     let serving = http::serve(http, shown, device::simulated_router(boards.changeable()), stop.clone());
     servers.spawn(async { ("http", serving.await.map_err(Into::into)) });
     let serving = grpc::serve(grpc, config.cluster, env, actors.roster(), actors.boards(), stop.clone());

@@ -160,6 +160,8 @@ fn wrong_usage_is_refused_with_the_option_named() -> Result<()> {
         (&["coordinator", "prefer", "a b"], "a b"),
         (&["coordinator", "recover", "--config", "c.toml"], "--from-survivor"),
         (&["cluster", "restore", "file"], "--config"),
+        (&["top", "--interval", "0.01"], "from 0.1 to 60"),
+        (&["top", "--interval", "often"], "--interval"),
         (&["completion", "cobol"], "cobol"),
         (&["melt"], "melt"),
     ] {
@@ -180,6 +182,7 @@ fn every_command_explains_itself() -> Result<()> {
         &["generate"],
         &["chat"],
         &["status"],
+        &["top"],
         &["model", "list"],
         &["model", "fetch"],
         &["coordinator", "run"],
@@ -198,7 +201,8 @@ fn every_command_explains_itself() -> Result<()> {
         assert!(help.contains("Usage: helixflow"), "{help}");
     }
     for shell in ["bash", "zsh", "fish"] {
-        assert!(printed(run(&["completion", shell])?)?.contains("helixflow"), "{shell}");
+        let script = printed(run(&["completion", shell])?)?;
+        assert!(script.contains("helixflow") && script.contains("top"), "{shell}");
     }
     let models: serde_json::Value = serde_json::from_str(&printed(run(&["model", "list", "--json"])?)?)?;
     assert_eq!(models[0]["id"], "smollm2-135m-instruct");

@@ -1,7 +1,9 @@
 //! The cluster's state in the form of `status --json`. Fields are added, never renamed.
 
-use helixflow_proto::v1::{self, Consistency, DeviceKind, ReplicaPhase};
+use helixflow_proto::v1::{self, Consistency, ReplicaPhase};
 use serde::Serialize;
+
+use super::board::Board;
 
 /// What one coordinator knows.
 #[derive(Debug, Serialize)]
@@ -47,17 +49,6 @@ pub(crate) struct Node {
 }
 
 #[derive(Debug, Serialize)]
-pub(crate) struct Board {
-    pub(crate) id: String,
-    pub(crate) name: String,
-    pub(crate) kind: &'static str,
-    pub(crate) temperature_celsius: Option<f64>,
-    pub(crate) power_watts: Option<f64>,
-    pub(crate) memory_total_bytes: u64,
-    pub(crate) memory_used_bytes: u64,
-}
-
-#[derive(Debug, Serialize)]
 pub(crate) struct Replica {
     pub(crate) id: u64,
     pub(crate) generation: u64,
@@ -70,7 +61,12 @@ pub(crate) struct Replica {
     pub(crate) active: u32,
     pub(crate) kv_pages_free: u32,
     pub(crate) kv_pages_total: u32,
+    pub(crate) prefill_backlog_tokens: u32,
     pub(crate) tokens_per_second: f64,
+    /// Requests that wait and sequences in the batch, smoothed over some seconds.
+    pub(crate) busy: f64,
+    /// Ids of the boards that it runs on.
+    pub(crate) boards: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -132,29 +128,8 @@ impl From<v1::NodeStatus> for Node {
             health: wire.health,
             grpc: wire.advertise,
             report_age_ms: wire.report_age_ms,
-            boards: wire.boards.into_iter().map(Into::into).collect(),
+            boards: wire.boards.into_iter().map(|board| Board::told(board, wire.report_age_ms)).collect(),
             replicas: wire.replicas.into_iter().map(Into::into).collect(),
-        }
-    }
-}
-
-impl From<v1::BoardReport> for Board {
-    fn from(wire: v1::BoardReport) -> Self {
-        let kind = match wire.kind() {
-            DeviceKind::Nvidia => "nvidia",
-            DeviceKind::Amd => "amd",
-            DeviceKind::Simulated => "simulated",
-            DeviceKind::Unspecified => "unknown",
-        };
-        let reading = wire.reading.unwrap_or_default();
-        Self {
-            id: wire.board,
-            name: wire.name,
-            kind,
-            temperature_celsius: reading.core_millicelsius.map(|milli| f64::from(milli) / 1000.0),
-            power_watts: reading.power_milliwatts.map(|milli| f64::from(milli) / 1000.0),
-            memory_total_bytes: reading.devices.iter().map(|device| device.memory_total_bytes).sum(),
-            memory_used_bytes: reading.devices.iter().map(|device| device.memory_used_bytes).sum(),
         }
     }
 }
@@ -183,7 +158,10 @@ impl From<v1::ReplicaReport> for Replica {
             active: load.active,
             kv_pages_free: load.kv_pages_free,
             kv_pages_total: load.kv_pages_total,
+            prefill_backlog_tokens: load.prefill_backlog,
             tokens_per_second: load.millitokens_per_second as f64 / 1000.0,
+            busy: f64::from(load.busy_milli) / 1000.0,
+            boards: wire.boards,
         }
     }
 }

@@ -4,20 +4,22 @@ use std::fmt::Write;
 
 use comfy_table::Table;
 
-use super::json::{Board, Replica, Status};
+use super::board::Board;
+use super::json::{Replica, Status};
 use crate::tables::table;
 
 /// Renders everything, a table a subject; what is wrong stands last, where the eye rests.
 pub(crate) fn render(status: &Status) -> String {
     let leader = status.leader.map_or_else(|| "none".to_owned(), |id| format!("coordinator-{id}"));
     let mut text = format!(
-        "cluster {}   leader {leader}   term {}   log index {}   {}\n\n{}\n\n{}\n\n{}\n",
+        "cluster {}   leader {leader}   term {}   log index {}   {}\n\n{}\n\n{}\n{}\n{}\n",
         status.cluster,
         status.term,
         status.applied_index,
         worth(status),
         coordinators(status),
         nodes(status),
+        monitored(status),
         models(status)
     );
     for problem in &status.violations {
@@ -58,9 +60,10 @@ fn coordinators(status: &Status) -> Table {
 }
 
 fn nodes(status: &Status) -> Table {
-    let columns =
-        ["node", "region", "health", "board", "heat", "replica", "active", "queued", "tokens/s", "heard"];
-    let mut table = table(&columns);
+    let mut table = table(&[
+        "node", "region", "health", "board", "heat", "clock", "replica", "active", "queued", "tokens/s",
+        "heard",
+    ]);
     for node in &status.nodes {
         table.add_row([
             format!("node-{}", node.id),
@@ -68,6 +71,7 @@ fn nodes(status: &Status) -> Table {
             node.health.clone(),
             each(&node.boards, board),
             each(&node.boards, heat),
+            each(&node.boards, clock),
             each(&node.replicas, replica),
             each(&node.replicas, |r| r.active.to_string()),
             each(&node.replicas, |r| r.queued.to_string()),
@@ -95,8 +99,38 @@ fn board(board: &Board) -> String {
     }
 }
 
+/// Its temperature, and band and duty where they are not the plain ones.
 fn heat(board: &Board) -> String {
-    board.temperature_celsius.map_or_else(|| "unknown".to_owned(), |celsius| format!("{celsius:.1} °C"))
+    let celsius = board.temperature_celsius;
+    let celsius = celsius.map_or_else(|| "unknown".to_owned(), |celsius| format!("{celsius:.1} °C"));
+    let words = board.noteworthy_band().into_iter().chain(board.noteworthy_duty());
+    words.fold(celsius, |text, word| format!("{text}, {word}"))
+}
+
+/// Its clock, the one asked for where it is not the highest, and who else decides on it where its node does not.
+fn clock(board: &Board) -> String {
+    let now = board.core_clock_mhz.map(|clock| format!("{clock} MHz"));
+    let asked = board.target_clock_mhz.map(|clock| format!("asked {clock}"));
+    let by = if board.is_only_monitored() {
+        Some(MONITORED.to_owned())
+    } else {
+        board.is_clocked_by_others().then(|| "set by others".to_owned())
+    };
+    let told: Vec<String> = [now, asked, by].into_iter().flatten().collect();
+    if told.is_empty() { "–".to_owned() } else { told.join(", ") }
+}
+
+/// What a clock is called that the node only watches.
+const MONITORED: &str = "monitored";
+
+/// What that means, where it is the case.
+fn monitored(status: &Status) -> &'static str {
+    let monitored = status.nodes.iter().flat_map(|node| &node.boards).any(Board::is_only_monitored);
+    if monitored {
+        "\nmonitored: the node cannot set this board's clock; its heat still steers placement and routing\n"
+    } else {
+        ""
+    }
 }
 
 fn replica(replica: &Replica) -> String {
@@ -138,6 +172,24 @@ mod tests {
     use helixflow_proto::v1::{CoordinatorMember, CoordinatorStatus, StatusResponse};
 
     use super::*;
+    use crate::status::samples;
+
+    #[test]
+    fn heat_is_told_by_band_duty_and_clock_where_they_are_not_plain() {
+        let text = render(&samples::fleet().into());
+        assert!(text.contains("86.5 °C, hot, no-new-shards"), "{text}");
+        assert!(text.contains("1500 MHz, asked 1450"), "{text}");
+        assert!(text.contains("40.0 °C  "), "a cool board is told by its temperature alone: {text}");
+    }
+
+    #[test]
+    fn a_clock_that_is_only_monitored_is_told_and_explained() {
+        let mut fleet = samples::fleet();
+        assert!(render(&fleet.clone().into()).contains("\nmonitored: the node cannot set"));
+        fleet.nodes.remove(0);
+        let text = render(&fleet.into());
+        assert!(!text.contains("monitored"), "{text}");
+    }
 
     #[test]
     fn problems_are_shown() {

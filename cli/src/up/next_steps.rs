@@ -34,7 +34,8 @@ pub(crate) fn text(
         "\nTry, in another terminal:\n  \
            {program} generate{place} \"The capital of France is\"\n  \
            {program} chat{place}\n  \
-           {program} status{place}\n\n\
+           {program} status{place}\n  \
+           {program} top{place}\n\n\
          Ctrl-C stops the cluster; the same command brings it back.\n"
     )?;
     Ok(text)

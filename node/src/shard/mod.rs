@@ -19,6 +19,8 @@ mod stream;
 mod text;
 
 pub(crate) use host::NodeHost;
+#[cfg(test)]
+pub(crate) use meter::record_everything;
 pub(crate) use prompt::Prompt;
 pub(crate) use replica::{Job, ShardReplica};
 pub(crate) use stream::TokenStream;
