@@ -1,6 +1,7 @@
 //! `helixflow status`: what one coordinator knows of the cluster, as tables or as JSON.
 
 mod json;
+mod recorded;
 mod table;
 
 use std::process::ExitCode;

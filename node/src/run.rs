@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use helixflow_actors::{NodeActors, NodeIdentity, NodePlan};
+use helixflow_actors::{Board, NodeActors, NodeIdentity, NodePlan};
 use helixflow_env::Env;
 use helixflow_env::disk::Lock;
 use helixflow_env::net::Listener;
@@ -35,15 +35,17 @@ pub async fn run(
     let _lock = lock(&config, &env)?;
     let grpc = bind("grpc", config.grpc.listen, &env).await?;
     let http = bind("http", config.http.listen, &env).await?;
+    let boards = device::boards();
     let identity = NodeIdentity {
         cluster: config.cluster.clone(),
         uuid,
         region: config.region.clone(),
         advertise: config.grpc.advertised(grpc.local_addr()),
         memory: config.memory.unwrap_or_else(device::machine_memory),
+        boards: boards.iter().map(|board| device::traits(board.info())).collect(),
     };
     tracing::info!(grpc = %grpc.local_addr(), http = %http.local_addr(), advertise = identity.advertise, "listening");
-    let mut actors = NodeActors::start(plan(&config, &env, identity)).await?;
+    let mut actors = NodeActors::start(plan(&config, &env, identity, boards)).await?;
     let stop = CancellationToken::new();
     let mut servers = JoinSet::new();
     let shown = Shown { metrics, reports: actors.reports() };
@@ -93,7 +95,12 @@ async fn bind(key: &'static str, address: std::net::SocketAddr, env: &Env) -> Re
     env.network.bind(address).await.map_err(|source| NodeError::Port { key, address, source })
 }
 
-fn plan(config: &NodeConfig, env: &Env, identity: NodeIdentity) -> NodePlan<NodeHost> {
+fn plan(
+    config: &NodeConfig,
+    env: &Env,
+    identity: NodeIdentity,
+    boards: Vec<Arc<dyn Board>>,
+) -> NodePlan<NodeHost> {
     let host = NodeHost {
         weights_dir: config.weights_dir(),
         settings: FetchSettings::default(),
@@ -104,7 +111,7 @@ fn plan(config: &NodeConfig, env: &Env, identity: NodeIdentity) -> NodePlan<Node
         identity,
         coordinators: config.coordinators.clone(),
         folder: config.data_dir.clone(),
-        boards: device::boards(),
+        boards,
         host: Arc::new(host),
         env: env.clone(),
     }

@@ -9,8 +9,8 @@ use helixflow_actors::{
 use helixflow_control::Assignment;
 use helixflow_env::Env;
 use helixflow_model::{
-    BoardId, BoardInfo, BoardLimits, BoardReading, Bytes, DeviceKind, LoadReport, MegaHertz, MilliCelsius,
-    NumericsClass, Region, Sensed,
+    BoardId, BoardInfo, BoardLimits, BoardReading, BoardTraits, Bytes, DeviceKind, LoadReport, MegaHertz,
+    MilliCelsius, NumericsClass, Region, Sensed,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -145,6 +145,7 @@ pub(crate) async fn start(env: &Env, host: &Arc<FakeHost>) -> NodeActors<FakeHos
         region: Region::new("eu-1").expect("a valid name"),
         advertise: "127.0.0.1:7100".to_owned(),
         memory: Bytes(2),
+        boards: [BoardTraits { kind: DeviceKind::Simulated, features: [].into() }].into(),
     };
     let plan = NodePlan {
         identity,

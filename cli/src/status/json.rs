@@ -3,6 +3,8 @@
 use helixflow_proto::v1::{self, Consistency, DeviceKind, ReplicaPhase};
 use serde::Serialize;
 
+use super::recorded::Recorded;
+
 /// What one coordinator knows.
 #[derive(Debug, Serialize)]
 pub(crate) struct Status {
@@ -42,6 +44,8 @@ pub(crate) struct Node {
     pub(crate) health: String,
     pub(crate) grpc: String,
     pub(crate) report_age_ms: Option<u64>,
+    /// None of a coordinator that does not tell.
+    pub(crate) recorded: Option<Recorded>,
     pub(crate) boards: Vec<Board>,
     pub(crate) replicas: Vec<Replica>,
 }
@@ -132,6 +136,7 @@ impl From<v1::NodeStatus> for Node {
             health: wire.health,
             grpc: wire.advertise,
             report_age_ms: wire.report_age_ms,
+            recorded: wire.heat.map(Into::into),
             boards: wire.boards.into_iter().map(Into::into).collect(),
             replicas: wire.replicas.into_iter().map(Into::into).collect(),
         }

@@ -6,6 +6,7 @@ mod reports;
 mod service;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -45,6 +46,25 @@ impl Telemetry {
         let mut streams = self.streams.lock();
         *streams += 1;
         *streams
+    }
+
+    /// Takes in what another coordinator heard of nodes, `way` ago or longer by the ages that the reports name; tells how
+    /// many of them are news.
+    pub(crate) fn hear_of(
+        &self,
+        reports: impl Iterator<Item = NodeReport>,
+        way: Duration,
+        now: Instant,
+    ) -> Result<usize, TooManyNodes> {
+        let mut result = Ok(0);
+        self.latest.send_if_modified(|held| {
+            let held = Arc::make_mut(held);
+            result = reports
+                .map(|report| held.hear_of(report, way, now))
+                .try_fold(0, |news, heard| heard.map(|is_news| news + usize::from(is_news)));
+            !matches!(result, Ok(0))
+        });
+        result
     }
 
     /// Takes a report in, unless a newer stream of the same node has spoken.

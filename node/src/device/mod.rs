@@ -2,6 +2,7 @@
 
 mod nvml;
 mod simulated;
+mod traits;
 
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use helixflow_actors::Board;
 use helixflow_model::Bytes;
 
 use simulated::SimulatedBoard;
+pub(crate) use traits::traits;
 
 /// Finds the boards. A machine whose driver is missing or broken counts as one without GPUs: work is done on its CPU.
 pub(crate) fn boards() -> Vec<Arc<dyn Board>> {

@@ -3,9 +3,13 @@
 
 mod apply;
 mod group;
+mod heat;
 mod judge;
 mod plan;
+mod relief;
 mod replicas_agree;
+mod reporting;
+mod requirements;
 mod route;
 mod sessions;
 mod support;
