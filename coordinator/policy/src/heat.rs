@@ -25,7 +25,7 @@ pub fn changes<'a>(
     state: &ClusterState,
     reports: impl IntoIterator<Item = &'a NodeReport>,
 ) -> Option<Command> {
-    if !state.has_digests() {
+    if !state.records_heat() {
         return None;
     }
     let differs = |report: &NodeReport| {

@@ -76,7 +76,7 @@ async fn send(
         match timeout(CALL_LIMIT, client.tell(request)).await {
             Ok(Ok(_)) => way = begun.elapsed() / 2,
             Ok(Err(status)) => {
-                tracing::debug!(%address, message = status.message(), "a digest was not taken")
+                tracing::debug!(%address, message = status.message(), "a digest was not taken");
             }
             Err(_) => tracing::debug!(%address, "a digest was not answered in time"),
         }

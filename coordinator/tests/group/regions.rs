@@ -232,7 +232,7 @@ async fn when_the_reporter_of_a_region_dies_the_next_one_speaks_and_judges_for_i
     recorded(&cluster, 3, node.id, Duty::NoNewShards, Band::Hot).await;
     eventually("a digest of the next one", || async {
         let known = seen(&cluster, 3, node.id).await?;
-        let standing = known.boards.first()?.standing.clone()?;
+        let standing = known.boards.first()?.standing?;
         (standing.band() == Band::Hot).then_some(())
     })
     .await;

@@ -37,6 +37,8 @@ pub(super) struct Planner<'a> {
     state: &'a ClusterState,
     failed: BTreeMap<Fence, BTreeSet<NodeId>>,
     ready: &'a BTreeSet<(Fence, NodeId)>,
+    /// Whether boards may be relieved at all: every member has to read such moves.
+    relieves: bool,
     pub(super) room: Room<'a>,
     pub(super) moves: Vec<Move>,
     /// How many replicas there are after the moves so far.
@@ -55,6 +57,7 @@ impl<'a> Planner<'a> {
             state,
             failed,
             ready: &observed.ready,
+            relieves: state.records_heat(),
             room: Room::of(state, observed),
             moves: Vec::new(),
             replicas: state.replicas().len(),
@@ -88,6 +91,9 @@ impl<'a> Planner<'a> {
 
     /// A replica that is to leave its boards, with the worst of them.
     fn leaving(&self, replica: &'a Replica) -> Option<Leaving<'a>> {
+        if !self.relieves {
+            return None;
+        }
         let on = |part: &Part| Some((self.state.nodes().get(&part.node)?.heat.heat.duty, part.node));
         let worst: Option<(Duty, NodeId)> = replica.parts.iter().filter_map(on).max();
         let (duty, node) = worst.filter(|(duty, _)| !duty.keeps_shards())?;

@@ -15,7 +15,7 @@ const FIRST: FeatureLevel = FeatureLevel(1);
 /// Sessions, tenants, keys, regions' health, coordinators that come and go.
 const SECOND: FeatureLevel = FeatureLevel(2);
 /// What models ask of boards, bands and duties, digests between regions.
-pub(crate) const THIRD: FeatureLevel = FeatureLevel(3);
+const THIRD: FeatureLevel = FeatureLevel(3);
 
 impl Command {
     /// The level that every coordinator needs before it may be proposed.
@@ -58,6 +58,11 @@ impl Move {
 impl ClusterState {
     /// Whether every coordinator takes digests in, so that nodes need report to those of their own region only.
     pub fn has_digests(&self) -> bool {
+        self.feature_level() >= THIRD
+    }
+
+    /// Whether every coordinator can read what is recorded of boards' heat, and moves that are made for it.
+    pub fn records_heat(&self) -> bool {
         self.feature_level() >= THIRD
     }
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::{apply, cluster, set_heat, spec};
-use helixflow_model::{Band, Duty, Fence, NodeId, ReplicaId};
+use crate::support::{apply, cluster, register, register_at, set_heat, spec};
+use helixflow_model::{Band, Duty, FeatureLevel, Fence, NodeId, ReplicaId};
 use helixflow_policy::{
     check::check,
     placement::{MAX_RELIEFS, Missing, Observed, plan},
@@ -43,6 +43,7 @@ fn all(_: ReplicaId) -> bool {
 /// One model on the first nodes of several, everything as it should be.
 fn settled(nodes: usize, replicas: u32) -> ClusterState {
     let mut state = cluster(&vec![("a", 10); nodes]);
+    register(&mut state, 1, "a");
     add(&mut state, "m", replicas);
     let now = observed(&state, all);
     told(&mut state, &now);
@@ -105,6 +106,15 @@ fn a_replica_leaves_boards_that_drain_once_its_substitute_is_ready() {
 }
 
 #[test]
+fn nothing_is_moved_for_heat_while_a_member_could_not_read_it() {
+    let mut state = settled(2, 1);
+    set_heat(&mut state, 1, Duty::Drain, Band::Hot);
+    register_at(&mut state, 2, "a", FeatureLevel(2));
+    let now = observed(&state, all);
+    assert!(told(&mut state, &now).is_empty());
+}
+
+#[test]
 fn boards_that_come_back_get_nothing_back_and_lose_nothing_more() {
     let mut state = settled(2, 1);
     set_heat(&mut state, 1, Duty::Drain, Band::Hot);
@@ -151,6 +161,7 @@ fn a_substitute_that_is_not_needed_any_more_ends_as_surplus() {
 fn few_replicas_leave_at_a_time_and_those_in_quarantine_first() {
     let nodes = 2 * MAX_RELIEFS as u64 + 2;
     let mut state = cluster(&vec![("a", 10); 2 * nodes as usize]);
+    register(&mut state, 1, "a");
     for model in 0..nodes {
         add(&mut state, &format!("model-{model:02}"), 1);
     }

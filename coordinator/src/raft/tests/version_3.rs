@@ -123,7 +123,8 @@ fn entries_and_state_are_written_as_the_golden_bytes_say_and_read_again() {
     let lines = entries.iter().map(|bytes| format!("entry {}\n", hex(bytes)));
     let now: String = lines.chain([format!("state {}\n", hex(&state_bytes))]).collect();
     assert_eq!(lines_of(WRITTEN, "entry").collect::<Vec<_>>(), entries, "written now:\n{now}");
-    assert_eq!(lines_of(WRITTEN, "state").collect::<Vec<_>>(), [state_bytes.clone()], "written now:\n{now}");
+    let golden = lines_of(WRITTEN, "state").next();
+    assert_eq!(golden.as_ref(), Some(&state_bytes), "written now:\n{now}");
     let StateRecord(read) = decode(&state_bytes).expect("a state of version 3");
     assert_eq!(read, state());
     for (bytes, (index, command)) in entries.iter().zip((1..).zip(commands())) {
