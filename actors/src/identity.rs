@@ -1,6 +1,8 @@
 //! Who this node is, to coordinators and gateways.
 
-use helixflow_model::{Bytes, ClusterId, Region};
+use std::collections::BTreeSet;
+
+use helixflow_model::{BoardTraits, Bytes, ClusterId, Region};
 
 /// What a node says of itself when it joins and in every report.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,4 +17,6 @@ pub struct NodeIdentity {
     pub advertise: String,
     /// Memory for weights and KV cache.
     pub memory: Bytes,
+    /// The kinds of its boards, for models that ask for one.
+    pub boards: BTreeSet<BoardTraits>,
 }

@@ -102,8 +102,14 @@ impl Actor for Membership {
 /// Joins at one coordinator and passes its orders on until the stream ends.
 async fn follow(state: &MembershipState, address: &str, channel: &CoordinatorChannel) -> Result<(), Status> {
     let mut client = ClusterServiceClient::new(channel.clone());
-    let NodeIdentity { uuid, region, advertise, memory, .. } = state.identity.clone();
-    let request = v1::JoinNodeRequest { uuid, region: region.to_string(), advertise, memory_bytes: memory.0 };
+    let NodeIdentity { uuid, region, advertise, memory, boards, .. } = state.identity.clone();
+    let request = v1::JoinNodeRequest {
+        uuid,
+        region: region.to_string(),
+        advertise,
+        memory_bytes: memory.0,
+        boards: boards.into_iter().map(Into::into).collect(),
+    };
     let joined = in_time(client.join_node(own_call(&state.env, request))).await?.into_inner();
     pass_on(state, News::Joined(NodeId(joined.node)));
     let request = own_call(&state.env, v1::WatchNodeRequest { node: joined.node });

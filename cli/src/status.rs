@@ -3,6 +3,7 @@
 mod board;
 mod json;
 mod notes;
+mod recorded;
 #[cfg(test)]
 pub(crate) mod samples;
 mod table;

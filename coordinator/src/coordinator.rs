@@ -17,6 +17,7 @@ use helixflow_policy::state;
 use helixflow_proto::context::{ContextLayer, Trust};
 use helixflow_proto::hello::{Hello, HelloLayer};
 use helixflow_proto::v1::cluster_service_server::ClusterServiceServer;
+use helixflow_proto::v1::digest_service_server::DigestServiceServer;
 use helixflow_proto::v1::telemetry_service_server::TelemetryServiceServer;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::runtime::Handle as Runtime;
@@ -29,13 +30,14 @@ use tonic::transport::Server;
 use tower::util::MapResponseLayer;
 
 use crate::config::CoordinatorConfig;
+use crate::digests::{Exchange, MAX_DIGEST_BYTES, Presence};
 use crate::error::CoordinatorError;
 use crate::gateway::{self, Gateway};
 use crate::neighbours::Neighbours;
 use crate::ports::{Addresses, Ports};
 use crate::raft::{Handle, RestingRuntime, Setup, Sizes};
 use crate::telemetry::{MAX_REPORT_BYTES, Telemetry};
-use crate::{cluster, http, raft, reconcile, telemetry};
+use crate::{cluster, digests, http, raft, reconcile, telemetry};
 
 /// Threads for what may take long on the disk: the log's next segment, and a snapshot beside it.
 const DISK_THREADS: usize = 2;
@@ -227,22 +229,21 @@ impl Starting {
             Ok(())
         });
         let terms = LeaseTerms { lease: self.config.timings.node_lease, ..LeaseTerms::default() };
-        let random = || Arc::clone(&self.env.random);
-        let reconcile = reconcile::run(self.raft.clone(), telemetry.watch(), terms, random());
-        let stop = self.stop.clone();
-        self.tasks.spawn(async move {
-            stop.run_until_cancelled(reconcile).await;
-            Ok(())
-        });
+        let random = Arc::clone(&self.env.random);
+        let (presence, speaks) = self.exchange_digests(&telemetry);
+        let reconcile =
+            reconcile::run(self.raft.clone(), telemetry.watch(), speaks, terms, Arc::clone(&random));
+        self.until_stopped(reconcile);
         let gateway = self.gateway(&telemetry);
-        let routes = gateway.add_to(self.routes(&telemetry)).map_err(|source| ended_with("gRPC", source))?;
+        let routes =
+            gateway.add_to(self.routes(&telemetry, presence)).map_err(|source| ended_with("gRPC", source))?;
         self.tasks.spawn(async move {
             gateway.keep_current().await;
             Ok(())
         });
         let server = Server::builder()
             .layer(HelloLayer::new(Hello::new(self.config.cluster.clone())))
-            .layer(context_layer(Trust::Clients, random()))
+            .layer(context_layer(Trust::Clients, random))
             .layer(MapResponseLayer::new(gateway::explain_reply))
             .http2_keepalive_interval(Some(KEEP_ALIVE))
             .http2_keepalive_timeout(Some(KEEP_ALIVE))
@@ -251,6 +252,33 @@ impl Starting {
             .serve_with_incoming_shutdown(port, self.stop.clone().cancelled_owned());
         self.tasks.spawn(async move { server.await.map_err(|source| ended_with("gRPC", source)) });
         Ok(())
+    }
+
+    /// What passes between regions: who of this one is heard, and whether this coordinator speaks for it.
+    fn exchange_digests(&mut self, telemetry: &Telemetry) -> (Presence, watch::Receiver<bool>) {
+        let (speaks, spoken) = watch::channel(false);
+        let presence = Presence::default();
+        let exchange = Exchange {
+            env: self.env.clone(),
+            hello: Hello::new(self.config.cluster.clone()),
+            us: self.raft.us().0,
+            region: self.config.region.clone(),
+            state: self.raft.state(),
+            reports: telemetry.watch(),
+            presence: presence.clone(),
+            speaks,
+        };
+        self.until_stopped(exchange.run());
+        (presence, spoken)
+    }
+
+    /// Does this until the process is to end.
+    fn until_stopped(&mut self, work: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            stop.run_until_cancelled(work).await;
+            Ok(())
+        });
     }
 
     fn gateway(&self, telemetry: &Telemetry) -> Gateway {
@@ -266,9 +294,12 @@ impl Starting {
     }
 
     /// The services of the port for clients, nodes and operators.
-    fn routes(&self, telemetry: &Telemetry) -> Routes {
+    fn routes(&self, telemetry: &Telemetry, presence: Presence) -> Routes {
         let reports = telemetry::Service::new(telemetry.clone(), self.raft.state(), self.stop.clone());
         let reports = TelemetryServiceServer::new(reports).max_decoding_message_size(MAX_REPORT_BYTES);
+        let region = self.config.region.clone();
+        let digests = digests::Service::new(region, telemetry.clone(), presence, self.raft.state());
+        let digests = DigestServiceServer::new(digests).max_decoding_message_size(MAX_DIGEST_BYTES);
         let cluster = cluster::Service::new(
             self.config.cluster.clone(),
             self.raft.clone(),
@@ -277,7 +308,7 @@ impl Starting {
             Arc::clone(&self.env.wall_clock),
             self.stop.clone(),
         );
-        Routes::new(reports).add_service(ClusterServiceServer::new(cluster))
+        Routes::new(reports).add_service(digests).add_service(ClusterServiceServer::new(cluster))
     }
 }
 

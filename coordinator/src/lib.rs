@@ -1,12 +1,13 @@
 //! The cluster's brain: Raft, the leader's reconcile loop, soft state of the nodes, and the services over them.
 //!
-//! [`run`] is the daemon. [`raft`] holds the replicated state, `telemetry` what nodes report, `reconcile` turns both
-//! into proposals, `cluster` answers operators and nodes, `neighbours` minds this
+//! [`run`] is the daemon. [`raft`] holds the replicated state, `telemetry` what nodes report, `digests` what regions tell
+//! each other of theirs, `reconcile` turns all of it into proposals, `cluster` answers operators and nodes, `neighbours` minds this
 //! coordinator's own place in the group; [`Offline`] is for data directories whose coordinator is stopped.
 
 mod cluster;
 pub mod config;
 mod coordinator;
+mod digests;
 mod error;
 mod gateway;
 mod http;

@@ -37,15 +37,16 @@ pub async fn run(
     let _lock = lock(&config, &env)?;
     let grpc = bind("grpc", config.grpc.listen, &env).await?;
     let http = bind("http", config.http.listen, &env).await?;
+    let boards = device::boards(&config.simulated);
     let identity = NodeIdentity {
         cluster: config.cluster.clone(),
         uuid,
         region: config.region.clone(),
         advertise: config.grpc.advertised(grpc.local_addr()),
         memory: config.memory.unwrap_or_else(device::machine_memory),
+        boards: boards.all().iter().map(|board| device::traits(board.info())).collect(),
     };
     tracing::info!(grpc = %grpc.local_addr(), http = %http.local_addr(), advertise = identity.advertise, "listening");
-    let boards = device::boards(&config.simulated);
     let mut actors = NodeActors::start(plan(&config, &env, identity, &boards)).await?;
     let stop = CancellationToken::new();
     let mut servers = JoinSet::new();

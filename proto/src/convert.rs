@@ -5,6 +5,7 @@ mod model_spec;
 mod placement;
 mod reading;
 mod report;
+mod requirements;
 mod sampling;
 
 /// A message that lacks a part or holds a value that has no meaning here.

@@ -67,7 +67,6 @@ async fn coordinator(id: u64, folder: &Path) -> Result<(Addresses, Running<Coord
         timings: Timings::default(),
         reflection: false,
         otlp_endpoint: None,
-        simulated: helixflow_node::Simulated::default(),
     };
     let coordinator = Coordinator::start(config, Env::real(), metrics()).await?;
     let addresses = coordinator.addresses().clone();
@@ -79,6 +78,7 @@ async fn coordinator(id: u64, folder: &Path) -> Result<(Addresses, Running<Coord
 /// A node whose configuration names one coordinator; each life draws a port of its own.
 fn node(data_dir: PathBuf, configured: &str) -> Result<Running<NodeError>> {
     let config = NodeConfig {
+        simulated: helixflow_node::Simulated::default(),
         cluster: cluster()?,
         region: Region::new(REGION)?,
         coordinators: vec![configured.to_owned()],

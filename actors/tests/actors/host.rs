@@ -8,7 +8,7 @@ use std::time::Duration;
 use helixflow_actors::{Board, Fault, Host, NodeActors, NodeIdentity, NodePlan, Notes, Replica};
 use helixflow_control::Assignment;
 use helixflow_env::Env;
-use helixflow_model::{Bytes, LoadReport, NumericsClass, Region};
+use helixflow_model::{BoardTraits, Bytes, DeviceKind, LoadReport, NumericsClass, Region};
 use tokio::sync::{mpsc, watch};
 
 use crate::board::FakeBoard;
@@ -135,6 +135,7 @@ pub(crate) async fn start_with(
         region: Region::new("eu-1").expect("a valid name"),
         advertise: "127.0.0.1:7100".to_owned(),
         memory: Bytes(2),
+        boards: [BoardTraits { kind: DeviceKind::Simulated, features: [].into() }].into(),
     };
     let plan = NodePlan {
         identity,

@@ -4,6 +4,7 @@ use helixflow_proto::v1::{self, Consistency, ReplicaPhase};
 use serde::Serialize;
 
 use super::board::Board;
+use super::recorded::Recorded;
 
 /// What one coordinator knows.
 #[derive(Debug, Serialize)]
@@ -44,6 +45,8 @@ pub(crate) struct Node {
     pub(crate) health: String,
     pub(crate) grpc: String,
     pub(crate) report_age_ms: Option<u64>,
+    /// None of a coordinator that does not tell.
+    pub(crate) recorded: Option<Recorded>,
     pub(crate) boards: Vec<Board>,
     pub(crate) replicas: Vec<Replica>,
 }
@@ -128,6 +131,7 @@ impl From<v1::NodeStatus> for Node {
             health: wire.health,
             grpc: wire.advertise,
             report_age_ms: wire.report_age_ms,
+            recorded: wire.heat.map(Into::into),
             boards: wire.boards.into_iter().map(|board| Board::told(board, wire.report_age_ms)).collect(),
             replicas: wire.replicas.into_iter().map(Into::into).collect(),
         }

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use comfy_table::Table;
 
 use super::board::Board;
-use super::json::{Replica, Status};
+use super::json::{Node, Replica, Status};
+use super::recorded::Recorded;
 use crate::tables::table;
 
 /// Renders everything, a table a subject; what is wrong stands last, where the eye rests.
@@ -68,7 +69,7 @@ fn nodes(status: &Status) -> Table {
         table.add_row([
             format!("node-{}", node.id),
             node.region.clone(),
-            node.health.clone(),
+            health(node),
             each(&node.boards, board),
             each(&node.boards, heat),
             each(&node.boards, clock),
@@ -80,6 +81,14 @@ fn nodes(status: &Status) -> Table {
         ]);
     }
     table
+}
+
+/// Its health, and what its boards may not be asked.
+fn health(node: &Node) -> String {
+    match node.recorded.as_ref().and_then(Recorded::note) {
+        Some(note) => format!("{}, {note}", node.health),
+        None => node.health.clone(),
+    }
 }
 
 /// A line in the cell for each of a node's parts.

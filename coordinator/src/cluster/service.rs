@@ -1,5 +1,6 @@
 //! The calls themselves: check, write through the log, answer.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use helixflow_env::WallClock;
 use helixflow_model::{
-    Bytes, ClusterId, CoordinatorId, Incarnation, ModelSpec, NodeId, Region, Sequence, SessionId,
+    BoardTraits, Bytes, ClusterId, CoordinatorId, Incarnation, ModelSpec, NodeId, Region, Sequence, SessionId,
 };
 use helixflow_policy::failover::Advice;
 use helixflow_policy::state::{
@@ -40,7 +41,7 @@ use super::status::{View, describe, member};
 use super::tenants;
 use super::warnings::warnings;
 use super::watch::parts;
-use crate::raft::{Applied, Consistency, Described, Handle, WRITE_DEADLINE};
+use crate::raft::{Applied, Consistency, Described, Handle, ProposeError, WRITE_DEADLINE};
 use crate::telemetry::Reports;
 
 /// How long a node that joined elsewhere may take to become known here.
@@ -85,6 +86,28 @@ impl Service {
     /// Writes a command; a refusal of the state machine is an error of the call.
     async fn write(&self, command: Command, context: CallContext) -> Result<Applied, Status> {
         accepted(self.raft.propose(command, context).await?)
+    }
+
+    /// Records of which kinds a node's boards are, where that is news. A member that cannot read it is no reason to
+    /// refuse the node: models that ask for something wait until it can.
+    async fn describe_boards(
+        &self,
+        node: NodeId,
+        boards: BTreeSet<BoardTraits>,
+        context: CallContext,
+    ) -> Result<(), Status> {
+        let is_known = |state: &ClusterState| state.nodes().get(&node).is_some_and(|n| n.boards == boards);
+        if boards.is_empty() || is_known(&self.state.borrow()) {
+            return Ok(());
+        }
+        match self.raft.propose(Command::DescribeBoards { node, boards }, context).await {
+            Ok(applied) => accepted(applied).map(drop),
+            Err(error @ ProposeError::HeldBack { .. }) => {
+                tracing::info!(%node, %error, "what a node has of boards is not recorded yet");
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The same, once, where the request bears a number.
@@ -194,9 +217,11 @@ impl ClusterService for Service {
         request: Request<JoinNodeRequest>,
     ) -> Result<Response<JoinNodeResponse>, Status> {
         let context = context(&request)?;
-        let applied = self.write(join(request.into_inner())?, context).await?;
+        let Joining { join, boards } = joining(request.into_inner())?;
+        let applied = self.write(join, context.clone()).await?;
         match applied.outcome {
             Outcome::Joined { node } => {
+                self.describe_boards(node, boards, context).await?;
                 Ok(Response::new(JoinNodeResponse { node: node.0, epoch: applied.index }))
             }
             other => Err(strange(&other)),
@@ -227,7 +252,7 @@ impl ClusterService for Service {
         let AddModelRequest { model, write } = request.into_inner();
         let model = model.ok_or_else(|| invalid("model", "model: is missing"))?;
         let spec = ModelSpec::try_from(model)?;
-        let applied = self.write_once(write, Command::AddModel { spec }, context).await?;
+        let applied = self.write_once(write, Command::add(spec), context).await?;
         Ok(Response::new(AddModelResponse { epoch: applied.index }))
     }
 
@@ -365,11 +390,18 @@ impl ClusterService for Service {
     }
 }
 
-fn join(request: JoinNodeRequest) -> Result<Command, Status> {
-    let JoinNodeRequest { uuid, region, advertise, memory_bytes } = request;
+/// What a join asks for.
+struct Joining {
+    join: Command,
+    boards: BTreeSet<BoardTraits>,
+}
+
+fn joining(request: JoinNodeRequest) -> Result<Joining, Status> {
+    let JoinNodeRequest { uuid, region, advertise, memory_bytes, boards } = request;
     let uuid: NodeUuid = uuid.parse().map_err(|error| invalid("uuid", format!("uuid: {error}")))?;
     let region = Region::new(region).map_err(|error| invalid("region", error.to_string()))?;
     // A join names the memory of all boards together; placement asks for no more yet.
     let capacity = Capacity { boards: 1, memory: Bytes(memory_bytes) };
-    Ok(Command::JoinNode { uuid, region, advertise, capacity })
+    let boards = boards.into_iter().map(BoardTraits::try_from).collect::<Result<_, _>>()?;
+    Ok(Joining { join: Command::JoinNode { uuid, region, advertise, capacity }, boards })
 }

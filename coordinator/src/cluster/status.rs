@@ -6,10 +6,12 @@ use helixflow_model::{ClusterId, CoordinatorId, Fence, NodeId, ReplicaId};
 use helixflow_policy::check::check;
 use helixflow_policy::failover::LeaseTerms;
 use helixflow_policy::placement::{FailureLog, Observed, plan};
-use helixflow_policy::state::{ClusterState, Coordinator, ModelKey, Node, NodeHealth, Part, Replica};
+use helixflow_policy::state::{
+    ClusterState, Coordinator, Heat, HeatRecord, ModelKey, Node, NodeHealth, Part, Replica,
+};
 use helixflow_proto::v1::{
-    CoordinatorMember, CoordinatorStatus, ModelStatus, NodeReport, NodeStatus, PlacedPart, PlacedReplica,
-    StatusResponse,
+    Band, CoordinatorMember, CoordinatorStatus, Duty, ModelStatus, NodeHeat, NodeReport, NodeStatus,
+    PlacedPart, PlacedReplica, StatusResponse,
 };
 use tokio::time::Instant;
 
@@ -84,7 +86,12 @@ fn node(view: &View<'_>, id: NodeId, known: &Node) -> NodeStatus {
         report_age_ms: view.reports.age(id, view.now).map(millis),
         boards,
         replicas,
+        heat: Some(heat(known.heat)),
     }
+}
+
+fn heat(HeatRecord { heat: Heat { duty, band }, since }: HeatRecord) -> NodeHeat {
+    NodeHeat { band: Band::from(band).into(), duty: Duty::from(duty).into(), since_epoch: since.0 }
 }
 
 fn models(state: &ClusterState) -> Vec<ModelStatus> {
@@ -122,6 +129,6 @@ fn shortfalls(view: &View<'_>) -> Vec<String> {
     let fresh = |(_, age): &(NodeId, Duration)| *age < lease;
     let ages = view.reports.iter().map(|(id, heard)| (id, view.now.saturating_duration_since(heard.at)));
     let live = ages.filter(fresh).map(|(id, _)| id).collect();
-    let observed = Observed { live, failures: failures.recent(Duration::ZERO) };
+    let observed = Observed { live, failures: failures.recent(Duration::ZERO), ..Observed::default() };
     plan(&view.reading.state, &observed).shortfalls.iter().map(ToString::to_string).collect()
 }

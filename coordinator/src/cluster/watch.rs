@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt};
 use helixflow_model::{NodeId, ReplicaAssignment};
+use helixflow_policy::failover::listeners;
 use helixflow_policy::state::{ClusterState, ModelKey};
 use helixflow_proto::v1::{Assignment, NodePart};
 use tokio::sync::watch;
@@ -44,8 +45,14 @@ fn part(state: &ClusterState, node: NodeId) -> NodePart {
             .into_iter()
             .filter_map(|assignment| wire(state, assignment))
             .collect(),
-        coordinators: state.coordinators().values().map(|known| known.grpc.clone()).collect(),
+        coordinators: coordinators(state, node),
     }
+}
+
+/// Where the node reports.
+fn coordinators(state: &ClusterState, node: NodeId) -> Vec<String> {
+    let region = state.nodes().get(&node).map(|known| &known.region);
+    region.into_iter().flat_map(|region| listeners(state, region)).map(|known| known.grpc.clone()).collect()
 }
 
 /// An assignment with its model's whole description; a replica of a model that is gone is not one.

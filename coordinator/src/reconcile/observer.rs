@@ -1,12 +1,13 @@
-//! What the leader has seen since it leads: soft state, begun anew with each leadership.
+//! What this coordinator has seen since it judges or plans: soft state, begun anew whenever it begins to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use helixflow_model::NodeId;
-use helixflow_policy::failover::{LeaseTerms, Leases, ReportTimes};
+use helixflow_model::{Fence, NodeId, NodeReport, ReplicaPhase};
+use helixflow_policy::failover::{LeaseTerms, Leases, ReportTimes, Wards};
+use helixflow_policy::heat::{self, HEAT_PAUSE};
 use helixflow_policy::placement::{FailureLog, Observed};
-use helixflow_policy::state::ClusterState;
+use helixflow_policy::state::{ClusterState, Command};
 use tokio::time::Instant;
 
 use crate::telemetry::Reports;
@@ -19,10 +20,12 @@ pub(super) struct Observer {
     /// When the report came that was last taken in, by node.
     taken: BTreeMap<NodeId, Instant>,
     failures: FailureLog,
+    /// When bands and duties were last proposed.
+    heat_told: Option<Instant>,
 }
 
 impl Observer {
-    /// Begins to observe, on becoming the leader.
+    /// Begins to observe.
     pub(super) fn begin(terms: LeaseTerms, state: &ClusterState, now: Instant) -> Self {
         Self {
             terms,
@@ -30,6 +33,7 @@ impl Observer {
             times: ReportTimes::begin(terms, state, Duration::ZERO),
             taken: BTreeMap::new(),
             failures: FailureLog::default(),
+            heat_told: None,
         }
     }
 
@@ -50,11 +54,46 @@ impl Observer {
         self.times.round(state, now.saturating_duration_since(self.origin))
     }
 
+    /// What of the bands and duties of its wards this judge is to record now.
+    pub(super) fn heat(
+        &mut self,
+        state: &ClusterState,
+        reports: &Reports,
+        wards: &Wards<'_>,
+        now: Instant,
+    ) -> Option<Command> {
+        if self.heat_told.is_some_and(|at| now.saturating_duration_since(at) < HEAT_PAUSE) {
+            return None;
+        }
+        let fresh = reports.iter().filter(|(_, h)| now.saturating_duration_since(h.at) < self.terms.lease);
+        let heard = fresh.map(|(_, heard)| heard.report.as_ref());
+        let command = heat::changes(state, heard.filter(|report| wards.include(&report.region)))?;
+        self.heat_told = Some(now);
+        Some(command)
+    }
+
     /// What the planner goes by.
-    pub(super) fn observed(&mut self, leases: &Leases, now: Instant) -> Observed {
+    pub(super) fn observed(
+        &mut self,
+        state: &ClusterState,
+        reports: &Reports,
+        leases: &Leases,
+        now: Instant,
+    ) -> Observed {
+        let is_relieved = state.nodes().values().any(|node| !node.heat.heat.duty.keeps_shards());
         Observed {
             live: leases.live(&self.terms),
             failures: self.failures.recent(now.saturating_duration_since(self.origin)),
+            ready: if is_relieved { ready(reports) } else { BTreeSet::new() },
         }
     }
+}
+
+/// The parts of replicas that answer, by the word of their nodes.
+fn ready(reports: &Reports) -> BTreeSet<(Fence, NodeId)> {
+    let of = |report: &NodeReport| {
+        let answering = report.replicas.iter().filter(|replica| replica.phase == ReplicaPhase::Ready);
+        answering.map(|replica| (replica.fence, report.node)).collect::<Vec<_>>()
+    };
+    reports.iter().flat_map(|(_, heard)| of(&heard.report)).collect()
 }

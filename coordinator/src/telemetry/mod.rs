@@ -17,8 +17,9 @@ mod reports;
 mod service;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, watch};
 
 pub(crate) use reports::Reports;
@@ -72,15 +73,39 @@ impl Telemetry {
         *streams
     }
 
+    /// Takes in what another coordinator heard of nodes, `way` ago or longer by the ages that the reports name; tells how
+    /// many of them are news.
+    pub(crate) fn hear_of(
+        &self,
+        reports: impl Iterator<Item = NodeReport>,
+        way: Duration,
+        now: Instant,
+    ) -> Result<usize, TooManyNodes> {
+        let mut held = self.held.lock();
+        let (mut count, mut most) = (0, None);
+        for report in reports {
+            let news = held.reports.hear_of(report, way, now)?;
+            count += usize::from(news.is_some());
+            most = most.max(news);
+        }
+        self.tell(held, most);
+        Ok(count)
+    }
+
     /// Takes a report in, unless a newer stream of the same node has spoken.
     pub(crate) fn hear(&self, report: NodeReport, stream: u64, at: Instant) -> Result<(), TooManyNodes> {
         let mut held = self.held.lock();
         let news = held.reports.hear(report, stream, at)?;
+        self.tell(held, news);
+        Ok(())
+    }
+
+    /// Wakes the publisher for news that are more urgent than what it knows of.
+    fn tell(&self, mut held: MutexGuard<'_, Held>, news: Option<News>) {
         if news > held.news {
             held.news = news;
             drop(held);
             self.told.notify_one();
         }
-        Ok(())
     }
 }

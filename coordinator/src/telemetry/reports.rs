@@ -11,6 +11,9 @@ use tokio::time::Instant;
 use super::TooManyNodes;
 use super::news::News;
 
+/// The number of no stream: every stream of the node itself comes after it.
+const SECOND_HAND: u64 = 0;
+
 /// A report and when it came.
 #[derive(Clone, Debug)]
 pub(crate) struct Heard {
@@ -59,6 +62,28 @@ impl Reports {
             None => News::Change,
         };
         self.nodes.insert(node, Heard { report: Arc::new(report), at, stream });
+        Ok(Some(news))
+    }
+
+    /// Takes in what another coordinator heard of a node and tells how soon it should be known; none when what is held is as
+    /// new. The node's own streams go on where they were: they are nearer.
+    pub(super) fn hear_of(
+        &mut self,
+        report: NodeReport,
+        way: Duration,
+        now: Instant,
+    ) -> Result<Option<News>, TooManyNodes> {
+        let age = report.age.saturating_add(way);
+        let Some(at) = now.checked_sub(age) else { return Ok(None) };
+        let (stream, news) = match self.nodes.get(&report.node) {
+            Some(held) if held.at >= at => return Ok(None),
+            Some(held) => (held.stream, News::of(&held.report, &report)),
+            None if self.nodes.len() >= MAX_NODES => return Err(TooManyNodes),
+            None => (SECOND_HAND, News::Change),
+        };
+        // From here on its age is told by when it would have come at once.
+        let report = Arc::new(NodeReport { age: Duration::ZERO, ..report });
+        self.nodes.insert(report.node, Heard { report, at, stream });
         Ok(Some(news))
     }
 }
@@ -160,6 +185,21 @@ pub(super) mod tests {
         assert!(reports.hear(report(1, 1), 2, Instant::now()).expect("room").is_some());
         assert_eq!(reports.hear(report(1, 99), 1, Instant::now()).expect("room"), None);
         assert_eq!(reports.get(NodeId(1)).map(|h| h.report.sequence), Some(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_others_heard_counts_by_its_age_and_gives_way_to_the_node_itself() {
+        let mut reports = Reports::default();
+        let now = Instant::now() + Duration::from_secs(60);
+        let old = NodeReport { age: Duration::from_secs(2), ..report(1, 7) };
+        let way = Duration::from_millis(50);
+        assert!(reports.hear_of(old.clone(), way, now).expect("room").is_some());
+        assert_eq!(reports.age(NodeId(1), now), Some(Duration::from_millis(2050)));
+        assert_eq!(reports.hear_of(old.clone(), way, now).expect("room"), None, "it is no news");
+        assert!(reports.hear(report(1, 8), 1, now - Duration::from_secs(1)).expect("room").is_some());
+        assert_eq!(reports.hear_of(old, way, now).expect("room"), None, "what the node said is newer");
+        assert!(reports.hear_of(report(1, 9), way, now).expect("room").is_some());
+        assert!(reports.hear(report(1, 10), 1, now).expect("room").is_some(), "its stream goes on");
     }
 
     #[tokio::test]

@@ -69,6 +69,16 @@ impl Cluster {
         self.regions.get(&id).copied().unwrap_or("eu-1")
     }
 
+    /// A coordinator in each of these regions, bootstrapped.
+    pub(crate) async fn in_regions(regions: &[&'static str]) -> Self {
+        let mut cluster = Self::start(0).await;
+        for (id, region) in (1..).zip(regions) {
+            cluster.place(id, region);
+            cluster.start_one(id).await;
+        }
+        cluster.bootstrap().await
+    }
+
     /// Lets a coordinator draw new ports at its next start.
     pub(crate) fn forget_ports(&mut self, id: u64) {
         self.ports.remove(&id);
@@ -257,6 +267,7 @@ pub(crate) fn model(id: &str) -> ModelSpec {
         size_bytes: 1 << 20,
         sources: Vec::new(),
         replicas: 1,
+        requires: None,
     }
 }
 

@@ -10,6 +10,7 @@ mod members;
 mod new_life;
 mod nodes;
 mod refusals;
+mod regions;
 mod sessions;
 mod tenants;
 mod writes;

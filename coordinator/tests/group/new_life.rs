@@ -36,6 +36,7 @@ async fn join(cluster: &Cluster, at: u64) -> u64 {
         region: "eu-1".to_owned(),
         advertise: "127.0.0.1:9".to_owned(),
         memory_bytes: 1 << 30,
+        boards: Vec::new(),
     };
     cluster.client(at).join_node(request).await.expect("a join").into_inner().node
 }

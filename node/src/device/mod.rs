@@ -3,6 +3,7 @@
 mod nvml;
 mod seats;
 mod simulated;
+mod traits;
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ pub(crate) use seats::{Seat, Seats};
 pub use simulated::Simulated;
 use simulated::SimulatedBoard;
 pub(crate) use simulated::router as simulated_router;
+pub(crate) use traits::traits;
 
 /// The boards of a machine, all of one kind.
 pub(crate) enum Boards {

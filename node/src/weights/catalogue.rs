@@ -3,7 +3,7 @@
 //! The binary carries that file. Everything is checked when it is read, unknown keys too, so that a mistake shows
 //! before anything starts.
 
-use helixflow_model::{Architecture, Bytes, ModelId, ModelSpec};
+use helixflow_model::{Architecture, Bytes, ModelId, ModelSpec, Requirements};
 use serde::Deserialize;
 
 use super::source::{InvalidSource, parse_source};
@@ -74,6 +74,8 @@ struct Entry {
     size: Bytes,
     replicas: u32,
     sources: Vec<String>,
+    #[serde(default)]
+    requires: Requirements,
 }
 
 impl Catalogue {
@@ -135,6 +137,7 @@ impl Entry {
             size: self.size,
             sources,
             replicas: self.replicas,
+            requires: self.requires,
         })
     }
 
@@ -204,6 +207,16 @@ mod tests {
         assert!(
             complaint("default = \"smollm2", "default = \"smallm2").contains("it has smollm2-135m-instruct")
         );
+    }
+
+    #[test]
+    fn what_a_model_asks_of_boards_is_read_and_a_key_that_asks_for_nothing_known_is_refused() {
+        let with = |asks: &str| EMBEDDED.replace("layers = 30", &format!("layers = 30\nrequires = {asks}"));
+        let asking = with("{ vendors = [\"nvidia\", \"amd\"], features = [\"fp8\"] }");
+        let catalogue = Catalogue::parse(&asking).expect("a model that asks for something");
+        assert_eq!(catalogue.models()[0].requires.to_string(), "of nvidia or amd with fp8");
+        assert!(Catalogue::parse(&with("{ vendors = [\"intel\"] }")).is_err());
+        assert!(Catalogue::parse(&with("{ cores = 9 }")).is_err());
     }
 
     #[test]

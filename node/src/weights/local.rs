@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use helixflow_model::{Architecture, Bytes, ModelId, ModelSource, ModelSpec};
+use helixflow_model::{Architecture, Bytes, ModelId, ModelSource, ModelSpec, Requirements};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -58,6 +58,7 @@ pub async fn local_model(
         size: Bytes(size),
         sources: vec![ModelSource::Path(text(&path)?.to_owned())],
         replicas: facts.replicas,
+        requires: Requirements::default(),
     })
 }
 

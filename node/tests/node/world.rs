@@ -143,6 +143,7 @@ fn orders(path: &std::path::Path, file: &[u8], layers: u32) -> v1::NodePart {
         size_bytes: file.len() as u64,
         sources: vec![v1::ModelSource { source: Some(source) }],
         replicas: 1,
+        requires: None,
     };
     let assignment = v1::Assignment {
         fence: Some(FENCE),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use helixflow_model::{Architecture, Bytes, ModelId, ModelSource, ModelSpec};
+use helixflow_model::{Architecture, Bytes, ModelId, ModelSource, ModelSpec, Requirements};
 use helixflow_node::weights::{FetchError, FetchSettings, Patience, Progress, SourceFailure, fetch};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -64,6 +64,7 @@ impl World {
             size: Bytes(self.weights.len() as u64),
             sources,
             replicas: 1,
+            requires: Requirements::default(),
         }
     }
 

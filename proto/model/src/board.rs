@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{BoardId, MegaHertz, MilliCelsius, MilliWatts};
 
-/// What stands behind a board's readings.
+/// What stands behind a board's readings. The log holds it too: new ones go at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DeviceKind {

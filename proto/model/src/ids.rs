@@ -145,6 +145,10 @@ name!(
     DeviceId, "device"
 );
 name!(
+    /// What a board computes in hardware: `bf16`, `fp8`.
+    DeviceFeature, "feature"
+);
+name!(
     /// Whose request it is. `anonymous` until authentication is turned on.
     TenantId, "tenant"
 );

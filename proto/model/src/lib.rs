@@ -10,6 +10,7 @@ mod model_spec;
 mod placement;
 mod reading;
 mod report;
+mod requirements;
 mod sampling;
 mod sensed;
 mod units;
@@ -17,13 +18,15 @@ mod units;
 pub use board::{Band, BoardInfo, BoardLimits, ClockControl, DeviceKind, Duty};
 pub use clock_reasons::ClockReasons;
 pub use ids::{
-    BoardId, ClusterId, CoordinatorId, DeviceId, Epoch, FeatureLevel, Generation, Incarnation, InvalidName,
-    KeyId, ModelId, NodeId, Region, ReplicaId, RequestId, Sequence, SessionId, StreamId, TenantId,
+    BoardId, ClusterId, CoordinatorId, DeviceFeature, DeviceId, Epoch, FeatureLevel, Generation, Incarnation,
+    InvalidName, KeyId, ModelId, NodeId, Region, ReplicaId, RequestId, Sequence, SessionId, StreamId,
+    TenantId,
 };
 pub use model_spec::{Architecture, ModelSource, ModelSpec, NumericsClass};
 pub use placement::{Fence, LayerRange, ReplicaAssignment, ReplicaPhase};
 pub use reading::{BoardReading, DeviceReading, EccErrors, FaultEvent, Partition, PcieLink, RowRemapping};
 pub use report::{BoardReport, BoardStanding, LoadReport, NodeReport, ReplicaReport};
+pub use requirements::{BoardTraits, Requirements};
 pub use sampling::{
     FinishReason, InvalidSampling, MAX_CHOICES, MAX_LOGPROBS, MAX_STOP_BYTES, MAX_STOP_STRINGS, Sampling,
     TokenId, Usage,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Bytes, ModelId};
+use crate::{Bytes, ModelId, Requirements};
 
 /// A family of models that the engine computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -84,4 +84,6 @@ pub struct ModelSpec {
     pub sources: Vec<ModelSource>,
     /// How many replicas to keep.
     pub replicas: u32,
+    /// What it asks of the board that runs it.
+    pub requires: Requirements,
 }

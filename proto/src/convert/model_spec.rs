@@ -1,6 +1,6 @@
 //! Models and the sources of their files.
 
-use helixflow_model::{Architecture, Bytes, ModelId, ModelSource, ModelSpec};
+use helixflow_model::{Architecture, Bytes, ModelId, ModelSource, ModelSpec, Requirements};
 
 use super::BadMessage;
 use crate::v1;
@@ -19,6 +19,7 @@ impl From<ModelSpec> for v1::ModelSpec {
             size_bytes: spec.size.0,
             sources: spec.sources.into_iter().map(Into::into).collect(),
             replicas: spec.replicas,
+            requires: (!spec.requires.is_empty()).then(|| spec.requires.into()),
         }
     }
 }
@@ -52,6 +53,7 @@ impl TryFrom<v1::ModelSpec> for ModelSpec {
             size: Bytes(wire.size_bytes),
             sources: wire.sources.into_iter().map(ModelSource::try_from).collect::<Result<_, _>>()?,
             replicas: wire.replicas,
+            requires: wire.requires.map_or_else(|| Ok(Requirements::default()), Requirements::try_from)?,
         })
     }
 }
@@ -85,6 +87,8 @@ impl TryFrom<v1::ModelSource> for ModelSource {
 
 #[cfg(test)]
 mod tests {
+    use helixflow_model::{DeviceFeature, DeviceKind};
+
     use super::*;
 
     fn spec() -> ModelSpec {
@@ -106,12 +110,24 @@ mod tests {
                 },
             ],
             replicas: 3,
+            requires: Requirements {
+                vendors: [DeviceKind::Nvidia, DeviceKind::Amd].into(),
+                features: [DeviceFeature::new("fp8").expect("a valid name")].into(),
+            },
         }
     }
 
     #[test]
     fn a_model_survives_the_wire() {
         assert_eq!(ModelSpec::try_from(v1::ModelSpec::from(spec())), Ok(spec()));
+    }
+
+    #[test]
+    fn a_model_that_asks_for_nothing_says_nothing_of_it() {
+        let spec = ModelSpec { requires: Requirements::default(), ..spec() };
+        let wire = v1::ModelSpec::from(spec.clone());
+        assert_eq!(wire.requires, None);
+        assert_eq!(ModelSpec::try_from(wire), Ok(spec));
     }
 
     #[test]

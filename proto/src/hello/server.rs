@@ -9,8 +9,12 @@ use tower::{Layer, Service};
 use super::Hello;
 
 /// Services that only processes of the cluster may call; elsewhere a Hello is checked when it is there.
-const INTERNAL: [&str; 3] =
-    ["/helixflow.v1.RaftService/", "/helixflow.v1.ShardService/", "/helixflow.v1.TelemetryService/"];
+const INTERNAL: [&str; 4] = [
+    "/helixflow.v1.DigestService/",
+    "/helixflow.v1.RaftService/",
+    "/helixflow.v1.ShardService/",
+    "/helixflow.v1.TelemetryService/",
+];
 
 /// Puts [`HelloService`] around a server.
 #[derive(Clone, Debug)]

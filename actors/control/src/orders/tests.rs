@@ -1,6 +1,6 @@
 //! Old orders are ignored, new generations replace, and what is not named stops.
 
-use helixflow_model::{Architecture, Bytes, Generation, LayerRange, ModelId};
+use helixflow_model::{Architecture, Bytes, Generation, LayerRange, ModelId, Requirements};
 use proptest::prelude::*;
 
 use super::*;
@@ -16,6 +16,7 @@ fn assignment(replica: u64, generation: u64) -> Assignment {
             layers: LayerRange { first: 0, end: 2 },
         },
         spec: ModelSpec {
+            requires: Requirements::default(),
             id: model,
             version: "1".to_owned(),
             architecture: Architecture::Llama,

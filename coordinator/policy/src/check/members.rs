@@ -1,11 +1,11 @@
-//! Invariants of nodes: ids, uuids, epochs and committed memory.
+//! Invariants of nodes: ids, uuids, epochs, committed memory, and what is known of their boards.
 
 use std::collections::BTreeMap;
 
 use helixflow_model::{Bytes, NodeId};
 
 use super::{Violation, Wrong};
-use crate::state::{ClusterState, Node, NodeUuid};
+use crate::state::{ClusterState, MAX_BOARD_KINDS, MAX_FEATURES, Node, NodeUuid};
 
 pub(super) fn check(state: &ClusterState, found: &mut Vec<Violation>) {
     let mut uuids: BTreeMap<NodeUuid, NodeId> = BTreeMap::new();
@@ -20,6 +20,15 @@ pub(super) fn check(state: &ClusterState, found: &mut Vec<Violation>) {
         }
         if let Some(problem) = epochs(state, node) {
             wrong(problem);
+        }
+        if node.heat.since > state.epoch {
+            wrong(Wrong::FromTheFuture { epoch: node.heat.since });
+        }
+        let features = node.boards.iter().map(|board| board.features.len()).max().unwrap_or(0);
+        for (held, limit) in [(node.boards.len(), MAX_BOARD_KINDS), (features, MAX_FEATURES)] {
+            if held > limit {
+                wrong(Wrong::AboveBound { held, limit });
+            }
         }
         let committed = committed.get(id).copied().unwrap_or(Bytes(0));
         if committed > node.capacity.memory {

@@ -1,15 +1,20 @@
-//! Invariants of replicas: every layer once, each node once, known models and nodes, allotted ids.
+//! Invariants of replicas: every layer once, each node once, known models and nodes whose boards suit, allotted ids.
 
 use std::collections::BTreeSet;
 
 use helixflow_model::{LayerRange, ReplicaId};
 
 use super::{Violation, Wrong};
-use crate::state::{ClusterState, MAX_LAYERS, MAX_PARTS, Replica};
+use crate::state::{ClusterState, MAX_LAYERS, MAX_PARTS, Part, Replica};
 
 pub(super) fn check(state: &ClusterState, found: &mut Vec<Violation>) {
     for (id, replica) in &state.replicas {
-        let problems = [identity(state, *id, replica), parts(state, replica), layers(state, replica)];
+        let problems = [
+            identity(state, *id, replica),
+            parts(state, replica),
+            layers(state, replica),
+            boards(state, replica),
+        ];
         found.extend(problems.into_iter().flatten().map(|wrong| Violation::Replica(*id, wrong)));
     }
 }
@@ -41,6 +46,13 @@ fn parts(state: &ClusterState, replica: &Replica) -> Option<Wrong> {
     }
     let in_order = replica.parts.is_sorted_by_key(|part| part.layers.first);
     (!in_order).then_some(Wrong::PartsOutOfOrder)
+}
+
+/// A node of which nothing is known is told of by [`parts`], a model by [`layers`].
+fn boards(state: &ClusterState, replica: &Replica) -> Option<Wrong> {
+    let spec = state.models.get(&replica.model)?;
+    let unsuited = |part: &&Part| state.nodes.get(&part.node).is_some_and(|node| !node.suits(spec));
+    replica.parts.iter().find(unsuited).map(|part| Wrong::BoardsDoNotSuit { node: part.node })
 }
 
 fn layers(state: &ClusterState, replica: &Replica) -> Option<Wrong> {

@@ -1,14 +1,14 @@
 //! Each invariant broken once, to see that `check` notices.
 
 use helixflow_model::{
-    Bytes, ClusterId, Epoch, Generation, Incarnation, KeyId, LayerRange, ModelId, ModelSpec, NodeId, Region,
-    ReplicaId, TenantId,
+    BoardTraits, Bytes, ClusterId, DeviceFeature, DeviceKind, Epoch, Generation, Incarnation, KeyId,
+    LayerRange, ModelId, ModelSpec, NodeId, Region, ReplicaId, Requirements, TenantId,
 };
 
 use super::{Violation, Wrong, check};
 use crate::state::{
-    Capacity, ClusterState, Command, Key, KeyDigest, Move, MoveReason, NodeUuid, Outcome, Part, RegionRecord,
-    SharedMap, Tenant,
+    Capacity, ClusterState, Command, Key, KeyDigest, MAX_FEATURES, Move, MoveReason, Node, NodeUuid, Outcome,
+    Part, RegionRecord, SharedMap, Tenant,
 };
 
 fn spec() -> ModelSpec {
@@ -23,6 +23,7 @@ fn spec() -> ModelSpec {
         size: Bytes(8),
         sources: Vec::new(),
         replicas: 1,
+        requires: Requirements::default(),
     }
 }
 
@@ -122,6 +123,30 @@ fn an_epoch_from_the_future_is_found() {
         found(|state| state.replicas.get_mut(&ReplicaId(1)).unwrap().placed = at),
         [Violation::Replica(ReplicaId(1), wrong)]
     );
+}
+
+#[test]
+fn what_is_known_of_boards_too_early_too_much_or_against_a_model_is_found() {
+    let node = |state: &mut ClusterState, change: fn(&mut Node)| {
+        change(state.nodes.get_mut(&NodeId(1)).unwrap());
+    };
+    assert_eq!(
+        found(|state| node(state, |node| node.heat.since = Epoch(99))),
+        [Violation::Node(NodeId(1), Wrong::FromTheFuture { epoch: Epoch(99) })]
+    );
+    let feature = |n: usize| DeviceFeature::new(format!("f{n}")).unwrap();
+    let many = found(|state| {
+        let features = (0..=MAX_FEATURES).map(feature).collect();
+        let board = BoardTraits { kind: DeviceKind::Amd, features };
+        state.nodes.get_mut(&NodeId(1)).unwrap().boards = [board].into();
+    });
+    let limit = MAX_FEATURES;
+    assert_eq!(many, [Violation::Node(NodeId(1), Wrong::AboveBound { held: limit + 1, limit })]);
+    let unsuited = found(|state| {
+        let asks = Requirements { vendors: [DeviceKind::Amd].into(), ..Requirements::default() };
+        state.models.values_mut().for_each(|spec| spec.requires = asks.clone());
+    });
+    assert_eq!(unsuited, [Violation::Replica(ReplicaId(1), Wrong::BoardsDoNotSuit { node: NodeId(1) })]);
 }
 
 #[test]

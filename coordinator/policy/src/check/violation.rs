@@ -97,6 +97,12 @@ pub enum Wrong {
         /// The node.
         node: NodeId,
     },
+    /// A part runs where the model cannot.
+    #[error("no board of {node} is what its model asks for")]
+    BoardsDoNotSuit {
+        /// The node.
+        node: NodeId,
+    },
     /// Generations begin at 1.
     #[error("it has no generation")]
     NoGeneration,

@@ -4,8 +4,8 @@ use std::{cmp::Reverse, time::Duration};
 
 use helixflow_model::{Epoch, NodeId};
 
-use super::{LeaseTerms, Leases};
-use crate::state::{ClusterState, Command, NodeHealth};
+use super::{LeaseTerms, Leases, Wards};
+use crate::state::{ClusterState, Command, Node, NodeHealth};
 
 /// A change of health that the leases call for.
 struct Change {
@@ -16,12 +16,12 @@ struct Change {
 
 /// The changes of health to propose now: returns first, then losses, the longest silence first.
 ///
-/// A node is lost once it was silent for the lease while the judge listened for as long; it is live again once it
+/// Only the judge's own wards count. A node is lost once it was silent for the lease while the judge listened for as long; it is live again once it
 /// reported steadily. When nobody at all is heard, the judge doubts itself and waits longer. At most
 /// [`LeaseTerms::changes_a_round`] come at once; the rest comes with the next round.
-pub fn judge(state: &ClusterState, leases: &Leases, terms: &LeaseTerms) -> Vec<Command> {
-    let mut changes = returned(state, leases, terms);
-    changes.extend(lost(state, leases, terms));
+pub fn judge(state: &ClusterState, leases: &Leases, terms: &LeaseTerms, wards: &Wards<'_>) -> Vec<Command> {
+    let mut changes = returned(state, leases, terms, wards);
+    changes.extend(lost(state, leases, terms, wards));
     changes.truncate(terms.changes_a_round);
     changes
         .into_iter()
@@ -29,22 +29,24 @@ pub fn judge(state: &ClusterState, leases: &Leases, terms: &LeaseTerms) -> Vec<C
         .collect()
 }
 
-fn returned(state: &ClusterState, leases: &Leases, terms: &LeaseTerms) -> Vec<Change> {
+fn returned(state: &ClusterState, leases: &Leases, terms: &LeaseTerms, wards: &Wards<'_>) -> Vec<Change> {
     let back = |node: NodeId| {
         leases
             .nodes
             .get(&node)
             .is_some_and(|lease| lease.silent < terms.lease && lease.steady >= terms.steady)
     };
-    with_health(state, NodeHealth::Lost)
+    with_health(state, NodeHealth::Lost, wards)
         .filter(|(node, _)| back(*node))
         .map(|(node, expected)| Change { node, health: NodeHealth::Live, expected })
         .collect()
 }
 
-fn lost(state: &ClusterState, leases: &Leases, terms: &LeaseTerms) -> Vec<Change> {
-    let patience = if leases.live(terms).is_empty() { terms.self_doubt } else { terms.lease };
-    let mut silent: Vec<(Reverse<Duration>, NodeId, Epoch)> = with_health(state, NodeHealth::Live)
+fn lost(state: &ClusterState, leases: &Leases, terms: &LeaseTerms, wards: &Wards<'_>) -> Vec<Change> {
+    let is_ward = |id: &NodeId| state.nodes().get(id).is_some_and(|node| wards.include(&node.region));
+    let hears_nobody = !leases.live(terms).iter().any(is_ward);
+    let patience = if hears_nobody { terms.self_doubt } else { terms.lease };
+    let mut silent: Vec<(Reverse<Duration>, NodeId, Epoch)> = with_health(state, NodeHealth::Live, wards)
         .map(|(node, since)| (Reverse(leases.silence(node).min(leases.tenure)), node, since))
         .filter(|(silence, ..)| silence.0 >= patience)
         .collect();
@@ -55,10 +57,11 @@ fn lost(state: &ClusterState, leases: &Leases, terms: &LeaseTerms) -> Vec<Change
         .collect()
 }
 
-fn with_health(state: &ClusterState, health: NodeHealth) -> impl Iterator<Item = (NodeId, Epoch)> {
-    state
-        .nodes()
-        .iter()
-        .filter(move |(_, node)| node.health == health)
-        .map(|(id, node)| (*id, node.health_since))
+fn with_health<'a>(
+    state: &'a ClusterState,
+    health: NodeHealth,
+    wards: &'a Wards<'_>,
+) -> impl Iterator<Item = (NodeId, Epoch)> + 'a {
+    let counts = move |(_, node): &(&NodeId, &Node)| node.health == health && wards.include(&node.region);
+    state.nodes().iter().filter(counts).map(|(id, node)| (*id, node.health_since))
 }

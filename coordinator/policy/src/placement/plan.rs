@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use helixflow_model::{Bytes, Epoch, NodeId};
+use helixflow_model::{Bytes, Epoch, Fence, NodeId, Requirements};
 
 use super::Failure;
 use crate::state::{Command, ModelKey, Move};
@@ -14,6 +14,8 @@ pub struct Observed {
     pub live: BTreeSet<NodeId>,
     /// Replicas that nodes reported as failed, the recent past included: [`FailureLog::recent`](super::FailureLog).
     pub failures: BTreeSet<Failure>,
+    /// The parts of replicas that answer, by the word of their nodes. It matters only while boards are to be relieved.
+    pub ready: BTreeSet<(Fence, NodeId)>,
 }
 
 /// What to do, and what cannot be done.
@@ -60,7 +62,7 @@ impl fmt::Display for Shortfall {
 }
 
 /// Why a replica could not be placed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Missing {
     /// No node is there.
     #[error("no node is live: start one")]
@@ -71,6 +73,15 @@ pub enum Missing {
     /// It failed on the nodes that are left.
     #[error("it failed on every other live node: read the nodes' reports")]
     FailedEverywhere,
+    /// The nodes that are left have other boards.
+    #[error("it asks for a board {asks}, and no other live node has one: add one, or ask for less")]
+    NoSuchBoard {
+        /// What it asks for.
+        asks: Requirements,
+    },
+    /// The nodes that are left take no more shards.
+    #[error("every other live node that would do is hot or drains: wait until one has cooled, or start more")]
+    TooHot,
     /// The nodes that are left are too full.
     #[error("it needs {needed}, and no other live node has more than {free} free: start a larger node")]
     NotEnoughMemory {

@@ -1,13 +1,17 @@
-//! The planner: removes what is too much, then moves what does not serve and places what is missing.
+//! The planner: removes what is too much, then moves what does not serve, places what is missing, and relieves boards.
 
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
 };
 
-use helixflow_model::{Fence, LayerRange, ModelSpec, NodeId, ReplicaId};
+use helixflow_model::{Duty, Fence, LayerRange, ModelSpec, NodeId, ReplicaId};
 
-use super::{Missing, Observed, Plan, Shortfall, room::Room};
+use super::{
+    Missing, Observed, Plan, Shortfall,
+    demand::{Demand, Leaving},
+    room::Room,
+};
 use crate::state::{
     ClusterState, MAX_MOVES, MAX_REPLICAS, ModelKey, Move, MoveReason, NodeHealth, Part, Replica,
 };
@@ -20,49 +24,27 @@ pub fn plan(state: &ClusterState, observed: &Observed) -> Plan {
     let mut planner = Planner::of(state, observed);
     let mut demands: Vec<Demand<'_>> = planner.demands();
     for demand in &mut demands {
+        planner.remove_relieved(demand);
         planner.remove_surplus(demand);
     }
     planner.fill(&mut demands);
+    planner.relieve(&mut demands);
     let shortfalls = demands.iter().filter_map(|demand| planner.shortfall(demand)).collect();
     Plan { based_on: state.epoch(), moves: planner.moves, shortfalls }
 }
 
-/// What a model wants and has.
-struct Demand<'a> {
-    key: &'a ModelKey,
-    spec: &'a ModelSpec,
-    /// How many replicas serve, or will after the moves so far.
-    serving: u32,
-    /// Replicas that serve now.
-    sound: BTreeMap<ReplicaId, &'a Replica>,
-    /// Replicas on lost nodes, or failed, and why they are to move.
-    unsound: BTreeMap<ReplicaId, (&'a Replica, MoveReason)>,
-}
-
-impl<'a> Demand<'a> {
-    fn held(&self) -> usize {
-        self.sound.len() + self.unsound.len()
-    }
-
-    fn target(&self) -> u32 {
-        self.spec.replicas
-    }
-
-    /// Whom to serve next: the model with the fewest replicas, the largest first among equals.
-    fn urgency(&self) -> (u32, Reverse<u64>, &'a ModelKey) {
-        (self.serving, Reverse(self.spec.memory.0), self.key)
-    }
-}
-
-struct Planner<'a> {
+pub(super) struct Planner<'a> {
     state: &'a ClusterState,
     failed: BTreeMap<Fence, BTreeSet<NodeId>>,
-    room: Room<'a>,
-    moves: Vec<Move>,
+    ready: &'a BTreeSet<(Fence, NodeId)>,
+    /// Whether boards may be relieved at all: every member has to read such moves.
+    relieves: bool,
+    pub(super) room: Room<'a>,
+    pub(super) moves: Vec<Move>,
     /// How many replicas there are after the moves so far.
-    replicas: usize,
+    pub(super) replicas: usize,
     /// Why the latest attempt for a model failed.
-    stuck: BTreeMap<&'a ModelKey, Missing>,
+    pub(super) stuck: BTreeMap<&'a ModelKey, Missing>,
 }
 
 impl<'a> Planner<'a> {
@@ -74,6 +56,8 @@ impl<'a> Planner<'a> {
         Self {
             state,
             failed,
+            ready: &observed.ready,
+            relieves: state.records_heat(),
             room: Room::of(state, observed),
             moves: Vec::new(),
             replicas: state.replicas().len(),
@@ -84,22 +68,42 @@ impl<'a> Planner<'a> {
     fn demands(&self) -> Vec<Demand<'a>> {
         let mut demands: BTreeMap<&ModelKey, Demand<'a>> = BTreeMap::new();
         for (key, spec) in self.state.models() {
-            let none = Demand { key, spec, serving: 0, sound: BTreeMap::new(), unsound: BTreeMap::new() };
-            demands.insert(key, none);
+            demands.insert(key, Demand::of(key, spec));
         }
         for (id, replica) in self.state.replicas() {
             let Some(demand) = demands.get_mut(&replica.model) else { continue };
-            match self.trouble(*id, replica) {
-                Some(reason) => {
-                    demand.unsound.insert(*id, (replica, reason));
+            if let Some(reason) = self.trouble(*id, replica) {
+                demand.unsound.insert(*id, (replica, reason));
+                continue;
+            }
+            demand.serving += 1;
+            match self.leaving(replica) {
+                Some(leaving) => {
+                    demand.leaving.insert(*id, leaving);
                 }
                 None => {
-                    demand.serving += 1;
                     demand.sound.insert(*id, replica);
                 }
             }
         }
         demands.into_values().collect()
+    }
+
+    /// A replica that is to leave its boards, with the worst of them.
+    fn leaving(&self, replica: &'a Replica) -> Option<Leaving<'a>> {
+        if !self.relieves {
+            return None;
+        }
+        let on = |part: &Part| Some((self.state.nodes().get(&part.node)?.heat.heat.duty, part.node));
+        let worst: Option<(Duty, NodeId)> = replica.parts.iter().filter_map(on).max();
+        let (duty, node) = worst.filter(|(duty, _)| !duty.keeps_shards())?;
+        Some(Leaving { replica, node, duty })
+    }
+
+    /// Whether every part of a replica answers.
+    pub(super) fn is_ready(&self, id: ReplicaId, replica: &Replica) -> bool {
+        let fence = Fence { replica: id, generation: replica.generation };
+        replica.parts.iter().all(|part| self.ready.contains(&(fence, part.node)))
     }
 
     /// Why a replica does not serve; `None` when nothing is known against it.
@@ -121,7 +125,7 @@ impl<'a> Planner<'a> {
 
     /// Ends replicas above the target: those that do not serve first, then the most crowded, then the newest.
     fn remove_surplus(&mut self, demand: &mut Demand<'a>) {
-        while demand.held() > demand.target() as usize && self.moves.len() < MAX_MOVES {
+        while demand.staying() > demand.target() as usize && self.moves.len() < MAX_MOVES {
             let unsound = demand.unsound.pop_last().map(|(id, (replica, _))| (id, replica));
             let Some((id, replica)) = unsound.or_else(|| self.take_most_crowded(demand)) else { return };
             self.room.release(id, replica);
@@ -182,7 +186,7 @@ impl<'a> Planner<'a> {
                 Freed::Room
             }
             None => {
-                self.place(demand)?;
+                self.place(demand, MoveReason::BelowTarget { target: demand.target() })?;
                 Freed::Nothing
             }
         };
@@ -205,7 +209,7 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    fn place(&mut self, demand: &Demand<'a>) -> Result<(), Missing> {
+    pub(super) fn place(&mut self, demand: &Demand<'a>, reason: MoveReason) -> Result<(), Missing> {
         if self.replicas >= MAX_REPLICAS {
             return Err(Missing::Bound);
         }
@@ -213,14 +217,13 @@ impl<'a> Planner<'a> {
         self.room.take(demand.key, demand.spec, node);
         self.replicas += 1;
         let ModelKey { id: model, version } = demand.key.clone();
-        let reason = MoveReason::BelowTarget { target: demand.target() };
         self.moves.push(Move::PlaceReplica { model, version, parts: whole(demand.spec, node), reason });
         Ok(())
     }
 
     fn shortfall(&self, demand: &Demand<'a>) -> Option<Shortfall> {
-        let missing = demand.target().saturating_sub(demand.serving);
-        let why = self.stuck.get(demand.key).copied().unwrap_or(Missing::Bound);
+        let missing = demand.missing();
+        let why = self.stuck.get(demand.key).cloned().unwrap_or(Missing::Bound);
         (missing > 0).then(|| Shortfall { model: demand.key.clone(), wanted: demand.target(), missing, why })
     }
 }

@@ -84,9 +84,17 @@ impl<'a> Room<'a> {
         if untried.peek().is_none() {
             return Err(Missing::FailedEverywhere);
         }
+        let mut suiting = untried.filter(|(_, node)| node.suits(spec)).peekable();
+        if suiting.peek().is_none() {
+            return Err(Missing::NoSuchBoard { asks: spec.requires.clone() });
+        }
+        let mut cool = suiting.filter(|(_, node)| node.heat.heat.takes_shards()).peekable();
+        if cool.peek().is_none() {
+            return Err(Missing::TooHot);
+        }
         let regions = self.filled_regions(key);
         let mut most_free = Bytes(0);
-        let fitting = untried.filter(|(id, node)| {
+        let fitting = cool.filter(|(id, node)| {
             let free = self.free(*id, node);
             most_free = most_free.max(free);
             spec.memory <= free

@@ -2,15 +2,18 @@
 //!
 //! The variants' order is part of the log's format: new ones go at the end, none is taken out.
 
-use std::fmt;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use helixflow_model::{
-    ClusterId, CoordinatorId, Epoch, Fence, Incarnation, KeyId, ModelId, ModelSpec, NodeId, Region,
-    ReplicaId, TenantId,
+    BoardTraits, ClusterId, CoordinatorId, Epoch, Fence, Incarnation, KeyId, ModelId, ModelSpec, NodeId,
+    Region, ReplicaId, TenantId,
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Capacity, Coordinator, Key, NodeHealth, NodeUuid, Part, RegionHealth, Voting};
+use super::{Capacity, Coordinator, Heat, Key, NodeHealth, NodeUuid, Part, RegionHealth, Voting};
 
 /// One change, proposed through the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,9 +54,11 @@ pub enum Command {
         /// judged in between.
         expected: Epoch,
     },
-    /// Adds a model to those served. The same spec again changes nothing.
+    /// Adds a model that any board will do for to those served. The same spec again changes nothing.
     AddModel {
-        /// What it is and how many replicas to keep.
+        /// What it is and how many replicas to keep. Laid out as it was before models asked for anything, so that every
+        /// build reads it; what it asks for is neither written nor obeyed.
+        #[serde(with = "super::version_2::spec")]
         spec: ModelSpec,
     },
     /// Changes how many replicas of a model to keep.
@@ -136,9 +141,31 @@ pub enum Command {
     },
     /// Opens a session, whose id is the log index of this entry.
     OpenSession,
+    /// Adds a model that asks something of the board that runs it. The same spec again changes nothing.
+    AddModelRequiring {
+        /// What it is and how many replicas to keep.
+        spec: ModelSpec,
+    },
+    /// Says of which kinds a node's boards are.
+    DescribeBoards {
+        /// Which node.
+        node: NodeId,
+        /// The kinds, at most [`MAX_BOARD_KINDS`](super::MAX_BOARD_KINDS).
+        boards: BTreeSet<BoardTraits>,
+    },
+    /// Records bands and duties that changed, as a region's reporter heard them.
+    RecordHeat {
+        /// What they are now, of at most [`MAX_HEAT_CHANGES`](super::MAX_HEAT_CHANGES) nodes.
+        changes: BTreeMap<NodeId, Heat>,
+    },
 }
 
 impl Command {
+    /// Adds a model, in the layout that the most builds read.
+    pub fn add(spec: ModelSpec) -> Self {
+        if spec.requires.is_empty() { Self::AddModel { spec } } else { Self::AddModelRequiring { spec } }
+    }
+
     /// What it does, in two words, for logs.
     pub fn name(&self) -> &'static str {
         match self {
@@ -159,6 +186,9 @@ impl Command {
             Self::RemoveCoordinator { .. } => "remove coordinator",
             Self::SetLeaderRegions { .. } => "set leader regions",
             Self::OpenSession => "open session",
+            Self::AddModelRequiring { .. } => "add model with requirements",
+            Self::DescribeBoards { .. } => "describe boards",
+            Self::RecordHeat { .. } => "record heat",
         }
     }
 }
@@ -262,6 +292,11 @@ pub enum MoveReason {
         /// The node that reported.
         node: NodeId,
     },
+    /// The boards of a node are to be relieved: they drain, or are in quarantine.
+    BoardsDrain {
+        /// The node.
+        node: NodeId,
+    },
 }
 
 impl fmt::Display for MoveReason {
@@ -271,6 +306,7 @@ impl fmt::Display for MoveReason {
             Self::AboveTarget { target } => write!(f, "more replicas than the {target} to keep"),
             Self::NodeLost { node } => write!(f, "{node} is lost"),
             Self::ReplicaFailed { node } => write!(f, "it failed on {node}"),
+            Self::BoardsDrain { node } => write!(f, "the boards of {node} are to be relieved"),
         }
     }
 }

@@ -5,15 +5,17 @@
 
 use helixflow_model::{CoordinatorId, FeatureLevel};
 
-use super::{ClusterState, Command};
+use super::{ClusterState, Command, Move, MoveReason};
 
 /// What this build can do.
-pub const FEATURE_LEVEL: FeatureLevel = FeatureLevel(2);
+pub const FEATURE_LEVEL: FeatureLevel = FeatureLevel(3);
 
 /// What every build can do.
 const FIRST: FeatureLevel = FeatureLevel(1);
 /// Sessions, tenants, keys, regions' health, coordinators that come and go.
 const SECOND: FeatureLevel = FeatureLevel(2);
+/// What models ask of boards, bands and duties, digests between regions.
+const THIRD: FeatureLevel = FeatureLevel(3);
 
 impl Command {
     /// The level that every coordinator needs before it may be proposed.
@@ -25,8 +27,8 @@ impl Command {
             | Self::SetNodeHealth { .. }
             | Self::AddModel { .. }
             | Self::ScaleModel { .. }
-            | Self::RemoveModel { .. }
-            | Self::ApplyPlan { .. } => FIRST,
+            | Self::RemoveModel { .. } => FIRST,
+            Self::ApplyPlan { moves, .. } => moves.iter().map(Move::level).max().unwrap_or(FIRST),
             Self::PutTenant { .. }
             | Self::RemoveTenant { .. }
             | Self::PutKey { .. }
@@ -36,11 +38,34 @@ impl Command {
             | Self::RemoveCoordinator { .. }
             | Self::SetLeaderRegions { .. }
             | Self::OpenSession => SECOND,
+            Self::AddModelRequiring { .. } | Self::DescribeBoards { .. } | Self::RecordHeat { .. } => THIRD,
+        }
+    }
+}
+
+impl Move {
+    fn level(&self) -> FeatureLevel {
+        match self.reason() {
+            MoveReason::BelowTarget { .. }
+            | MoveReason::AboveTarget { .. }
+            | MoveReason::NodeLost { .. }
+            | MoveReason::ReplicaFailed { .. } => FIRST,
+            MoveReason::BoardsDrain { .. } => THIRD,
         }
     }
 }
 
 impl ClusterState {
+    /// Whether every coordinator takes digests in, so that nodes need report to those of their own region only.
+    pub fn has_digests(&self) -> bool {
+        self.feature_level() >= THIRD
+    }
+
+    /// Whether every coordinator can read what is recorded of boards' heat, and moves that are made for it.
+    pub fn records_heat(&self) -> bool {
+        self.feature_level() >= THIRD
+    }
+
     /// What a coordinator can do. One that is not registered has not said so, and counts for the least.
     pub fn level_of(&self, id: CoordinatorId) -> FeatureLevel {
         self.coordinators.get(&id).map_or(FIRST, |coordinator| coordinator.level)

@@ -4,7 +4,7 @@
 pub const MAX_COORDINATORS: usize = 64;
 /// Most regions in the order of preference for the leader.
 pub const MAX_LEADER_REGIONS: usize = 16;
-/// Most nodes that ever joined: at about 300 bytes each, five megabytes of snapshot. Telemetry is measured at ten thousand.
+/// Most nodes that ever joined: at about 320 bytes each, five megabytes of snapshot. Telemetry is measured at ten thousand.
 pub const MAX_NODES: usize = 16_384;
 /// Most models, each version counted.
 pub const MAX_MODELS: usize = 1024;
@@ -30,6 +30,13 @@ pub const MAX_TENANTS: usize = 4096;
 pub const MAX_DISPLAY_NAME_BYTES: usize = 256;
 /// Most API keys, of all tenants together: four for each tenant.
 pub const MAX_KEYS: usize = 16_384;
+/// Most kinds of boards in one node: machines are built with one or two.
+pub const MAX_BOARD_KINDS: usize = 16;
+/// Most features of a board, or that a model asks for.
+pub const MAX_FEATURES: usize = 32;
+/// Most nodes in one record of bands and duties: at some ten bytes each, an entry of a kilobyte. What is left comes a
+/// second later.
+pub const MAX_HEAT_CHANGES: usize = 128;
 /// Most regions ever judged: more than any provider has.
 pub const MAX_REGIONS: usize = 256;
 /// Most sessions of writers: one for each process that writes, and many for benchmarks.

@@ -1,10 +1,12 @@
 //! Applies what concerns members: the bootstrap, nodes and their health. Coordinators: [`super::coordinators`].
 
+use std::collections::BTreeSet;
+
 use helixflow_model::{Bytes, ClusterId, Epoch, Incarnation, NodeId, Region, ReplicaId};
 
 use super::{
-    Capacity, ClusterState, Identity, MAX_ADDRESS_BYTES, MAX_NODES, Node, NodeHealth, NodeUuid, Outcome,
-    Refusal,
+    Capacity, ClusterState, HeatRecord, Identity, MAX_ADDRESS_BYTES, MAX_NODES, Node, NodeHealth, NodeUuid,
+    Outcome, Refusal,
     outcome::{Bounded, Field},
 };
 
@@ -61,11 +63,18 @@ impl ClusterState {
         let number = next(self.last_node, Bounded::Nodes)?;
         let epoch = self.note_change();
         self.last_node = number;
-        let health = NodeHealth::Live;
-        self.nodes.insert(
-            NodeId(number),
-            Node { uuid, region, advertise, capacity, joined: epoch, health, health_since: epoch },
-        );
+        let node = Node {
+            uuid,
+            region,
+            advertise,
+            capacity,
+            joined: epoch,
+            health: NodeHealth::Live,
+            health_since: epoch,
+            boards: BTreeSet::new(),
+            heat: HeatRecord::default(),
+        };
+        self.nodes.insert(NodeId(number), node);
         Ok(Outcome::Joined { node: NodeId(number) })
     }
 

@@ -6,6 +6,7 @@
 
 mod command;
 mod coordinators;
+mod heat;
 mod level;
 mod limits;
 mod members;
@@ -19,6 +20,7 @@ mod sessions;
 mod shared_map;
 mod tenants;
 mod version_1;
+mod version_2;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,11 +31,12 @@ use helixflow_model::{
 use serde::{Deserialize, Serialize};
 
 pub use command::{Command, Move, MoveReason};
+pub use heat::{Heat, HeatRecord};
 pub use level::FEATURE_LEVEL;
 pub use limits::{
-    MAX_ADDRESS_BYTES, MAX_COORDINATORS, MAX_DISPLAY_NAME_BYTES, MAX_KEYS, MAX_LAYERS, MAX_LEADER_REGIONS,
-    MAX_MODELS, MAX_MOVES, MAX_NODES, MAX_PARTS, MAX_REGIONS, MAX_REPLICAS, MAX_SESSIONS, MAX_SOURCE_BYTES,
-    MAX_SOURCES, MAX_TENANTS, MAX_VERSION_BYTES,
+    MAX_ADDRESS_BYTES, MAX_BOARD_KINDS, MAX_COORDINATORS, MAX_DISPLAY_NAME_BYTES, MAX_FEATURES,
+    MAX_HEAT_CHANGES, MAX_KEYS, MAX_LAYERS, MAX_LEADER_REGIONS, MAX_MODELS, MAX_MOVES, MAX_NODES, MAX_PARTS,
+    MAX_REGIONS, MAX_REPLICAS, MAX_SESSIONS, MAX_SOURCE_BYTES, MAX_SOURCES, MAX_TENANTS, MAX_VERSION_BYTES,
 };
 pub use outcome::{Bounded, Field, Outcome, Refusal};
 pub use proposal::{Proposal, WriteId};
@@ -46,6 +49,7 @@ pub use sessions::{SESSION_LIFE, Session, Settled};
 pub use shared_map::SharedMap;
 pub use tenants::{Key, KeyDigest, Tenant};
 pub use version_1::{CommandVersion1, StateVersion1};
+pub use version_2::StateVersion2;
 
 /// Everything that the log has decided so far; the default is a cluster that was never bootstrapped.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,7 +111,8 @@ impl ClusterState {
                 self.join_node(uuid, region, advertise, capacity)
             }
             Command::SetNodeHealth { node, health, expected } => self.set_node_health(node, health, expected),
-            Command::AddModel { spec } => self.add_model(spec),
+            Command::AddModel { spec } => self.add_plain_model(spec),
+            Command::AddModelRequiring { spec } => self.add_model(spec),
             Command::ScaleModel { model, version, replicas } => {
                 self.scale_model(ModelKey { id: model, version }, replicas)
             }
@@ -128,6 +133,8 @@ impl ClusterState {
             Command::RemoveCoordinator { id } => self.remove_coordinator(id),
             Command::SetLeaderRegions { regions } => self.set_leader_regions(regions),
             Command::OpenSession => self.open_session(),
+            Command::DescribeBoards { node, boards } => self.describe_boards(node, boards),
+            Command::RecordHeat { changes } => self.record_heat(&changes),
         }
     }
 

@@ -1,15 +1,21 @@
 //! Applies what concerns models: add, scale, remove.
 
-use helixflow_model::{ModelSource, ModelSpec};
+use helixflow_model::{ModelSource, ModelSpec, Requirements};
 
 use super::{
-    ClusterState, MAX_LAYERS, MAX_MODELS, MAX_NODES, MAX_SOURCE_BYTES, MAX_SOURCES, MAX_VERSION_BYTES,
-    ModelKey, Outcome, Refusal,
+    ClusterState, MAX_FEATURES, MAX_LAYERS, MAX_MODELS, MAX_NODES, MAX_SOURCE_BYTES, MAX_SOURCES,
+    MAX_VERSION_BYTES, ModelKey, Outcome, Refusal,
     members::check_room,
     outcome::{Bounded, Field},
 };
 
 impl ClusterState {
+    /// What it asks for is not part of this command, and does not come with it from a coordinator that has not yet
+    /// written it down.
+    pub(super) fn add_plain_model(&mut self, spec: ModelSpec) -> Result<Outcome, Refusal> {
+        self.add_model(ModelSpec { requires: Requirements::default(), ..spec })
+    }
+
     pub(super) fn add_model(&mut self, spec: ModelSpec) -> Result<Outcome, Refusal> {
         check_spec(&spec)?;
         let key = ModelKey::of(&spec);
@@ -57,6 +63,7 @@ fn check_spec(spec: &ModelSpec) -> Result<(), Refusal> {
         (spec.context > 0, Field::Context),
         (hash_fits, Field::Sha256),
         (sources_fit, Field::Sources),
+        (spec.requires.features.len() <= MAX_FEATURES, Field::Requirements),
     ] {
         if !fits {
             return Err(Refusal::InvalidField { field });

@@ -117,6 +117,9 @@ impl<'a> Draft<'a> {
         if node.health != NodeHealth::Live {
             return Err(Refusal::NodeLost { node: part.node });
         }
+        if !node.suits(spec) {
+            return Err(Refusal::BoardsDoNotSuit { node: part.node });
+        }
         let committed = self.committed.entry(part.node).or_default();
         let free = Bytes(node.capacity.memory.0.saturating_sub(committed.0));
         let needed = part.memory(spec);

@@ -211,6 +211,12 @@ pub enum Refusal {
         /// The session's highest.
         newest: Sequence,
     },
+    /// None of the node's boards is what the model asks for.
+    #[error("no board of {node} is what the model asks for: place the replica elsewhere")]
+    BoardsDoNotSuit {
+        /// The node.
+        node: NodeId,
+    },
 }
 
 /// What the state bounds the number of.
@@ -238,6 +244,8 @@ pub enum Bounded {
     Regions,
     /// Sessions of writers.
     Sessions,
+    /// Nodes in one record of bands and duties.
+    HeatChanges,
 }
 
 impl std::fmt::Display for Bounded {
@@ -254,6 +262,7 @@ impl std::fmt::Display for Bounded {
             Self::Keys => "keys",
             Self::Regions => "regions",
             Self::Sessions => "sessions",
+            Self::HeatChanges => "nodes in one record of their heat",
         })
     }
 }
@@ -279,6 +288,10 @@ pub enum Field {
     DisplayName,
     /// The regions that the leader should stand in.
     LeaderRegions,
+    /// The kinds of a node's boards.
+    Boards,
+    /// What a model asks of boards.
+    Requirements,
 }
 
 impl Field {
@@ -294,6 +307,8 @@ impl Field {
             Self::ReplicaCount => "at most 4096, one for each node",
             Self::DisplayName => "at most 256 bytes",
             Self::LeaderRegions => "at most 16 regions, each once",
+            Self::Boards => "at most 16 kinds of at most 32 features",
+            Self::Requirements => "at most 32 features",
         }
     }
 }
@@ -310,6 +325,8 @@ impl std::fmt::Display for Field {
             Self::ReplicaCount => "number of replicas",
             Self::DisplayName => "display name",
             Self::LeaderRegions => "order of the leader's regions",
+            Self::Boards => "list of boards",
+            Self::Requirements => "list of requirements",
         })
     }
 }

@@ -1,14 +1,14 @@
 //! The records of the replicated state: members, models' keys, replicas and their parts.
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use helixflow_model::{
-    Bytes, ClusterId, Epoch, FeatureLevel, Generation, Incarnation, LayerRange, ModelId, ModelSpec, NodeId,
-    Region,
+    BoardTraits, Bytes, ClusterId, Epoch, FeatureLevel, Generation, Incarnation, LayerRange, ModelId,
+    ModelSpec, NodeId, Region,
 };
 use serde::{Deserialize, Serialize};
 
-use super::MoveReason;
+use super::{HeatRecord, MoveReason};
 
 /// Which cluster this is, and which life of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +58,10 @@ pub struct Node {
     pub health: NodeHealth,
     /// The log index that said so.
     pub health_since: Epoch,
+    /// The kinds of its boards; none of a node that did not tell.
+    pub boards: BTreeSet<BoardTraits>,
+    /// How warm they are, as far as placement goes by it.
+    pub heat: HeatRecord,
 }
 
 /// What a node has to give.

@@ -7,13 +7,13 @@
 use std::collections::BTreeMap;
 
 use helixflow_model::{
-    ClusterId, CoordinatorId, Epoch, FeatureLevel, Incarnation, ModelId, ModelSpec, NodeId, Region, ReplicaId,
+    ClusterId, CoordinatorId, Epoch, FeatureLevel, Incarnation, ModelId, NodeId, Region, ReplicaId,
 };
 use serde::Deserialize;
 
 use super::{
-    Capacity, ClusterState, Command, Coordinator, Identity, ModelKey, Move, Node, NodeHealth, NodeUuid,
-    Replica,
+    Capacity, ClusterState, Command, Coordinator, Identity, ModelKey, Move, NodeHealth, NodeUuid, Replica,
+    version_2::{NodeVersion2, SpecVersion2, fresh},
 };
 
 /// What every build can do that wrote version 1.
@@ -42,7 +42,7 @@ enum Old {
     RegisterCoordinator { id: CoordinatorId, coordinator: CoordinatorVersion1 },
     JoinNode { uuid: NodeUuid, region: Region, advertise: String, capacity: Capacity },
     SetNodeHealth { node: NodeId, health: NodeHealth, expected: Epoch },
-    AddModel { spec: ModelSpec },
+    AddModel { spec: SpecVersion2 },
     ScaleModel { model: ModelId, version: String, replicas: u32 },
     RemoveModel { model: ModelId, version: String },
     ApplyPlan { based_on: Epoch, moves: Vec<Move> },
@@ -59,7 +59,7 @@ impl From<CommandVersion1> for Command {
                 Self::JoinNode { uuid, region, advertise, capacity }
             }
             Old::SetNodeHealth { node, health, expected } => Self::SetNodeHealth { node, health, expected },
-            Old::AddModel { spec } => Self::AddModel { spec },
+            Old::AddModel { spec } => Self::AddModel { spec: spec.into() },
             Old::ScaleModel { model, version, replicas } => Self::ScaleModel { model, version, replicas },
             Old::RemoveModel { model, version } => Self::RemoveModel { model, version },
             Old::ApplyPlan { based_on, moves } => Self::ApplyPlan { based_on, moves },
@@ -72,8 +72,8 @@ impl From<CommandVersion1> for Command {
 pub struct StateVersion1 {
     identity: Option<Identity>,
     coordinators: BTreeMap<CoordinatorId, CoordinatorVersion1>,
-    nodes: BTreeMap<NodeId, Node>,
-    models: BTreeMap<ModelKey, ModelSpec>,
+    nodes: BTreeMap<NodeId, NodeVersion2>,
+    models: BTreeMap<ModelKey, SpecVersion2>,
     replicas: BTreeMap<ReplicaId, Replica>,
     last_node: u64,
     last_replica: u64,
@@ -87,8 +87,8 @@ impl From<StateVersion1> for ClusterState {
             last_coordinator: old.coordinators.keys().next_back().map_or(0, |id| id.0),
             identity: old.identity,
             coordinators: old.coordinators.into_iter().map(|(id, c)| (id, c.into())).collect(),
-            nodes: old.nodes,
-            models: old.models,
+            nodes: fresh(old.nodes),
+            models: fresh(old.models),
             replicas: old.replicas,
             last_node: old.last_node,
             last_replica: old.last_replica,

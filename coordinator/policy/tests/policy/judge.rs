@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use helixflow_model::NodeId;
+use helixflow_model::{CoordinatorId, NodeId};
 use helixflow_policy::{
     check::check,
-    failover::{Lease, LeaseTerms, Leases, ReportTimes, judge},
+    failover::{Lease, LeaseTerms, Leases, ReportTimes, Wards, judge},
     state::{ClusterState, Command, NodeHealth, Outcome},
 };
 use proptest::prelude::*;
@@ -26,12 +26,17 @@ fn leases(silent: &[u64]) -> Leases {
     Leases { tenure: HOUR, nodes: nodes.collect() }
 }
 
+/// The wards of the leader in a cluster of one region.
+fn everybody(state: &ClusterState) -> Wards<'_> {
+    Wards::of(state, CoordinatorId(1), true, false)
+}
+
 fn verdicts(state: &ClusterState, leases: &Leases) -> Vec<(u64, NodeHealth)> {
     let verdict = |command| match command {
         Command::SetNodeHealth { node, health, .. } => (node.0, health),
         other => panic!("{other:?} is no verdict"),
     };
-    judge(state, leases, &LeaseTerms::default()).into_iter().map(verdict).collect()
+    judge(state, leases, &LeaseTerms::default(), &everybody(state)).into_iter().map(verdict).collect()
 }
 
 #[test]
@@ -141,13 +146,13 @@ proptest! {
         });
         let leases = Leases { tenure: seconds(tenure), nodes: nodes.collect() };
         for _ in 0..3 {
-            let verdicts = judge(&state, &leases, &terms);
+            let verdicts = judge(&state, &leases, &terms, &everybody(&state));
             prop_assert!(verdicts.len() <= terms.changes_a_round);
             for verdict in verdicts {
                 prop_assert_eq!(apply(&mut state, verdict), Outcome::Applied);
             }
         }
-        prop_assert_eq!(judge(&state, &leases, &terms), []);
+        prop_assert_eq!(judge(&state, &leases, &terms, &everybody(&state)), []);
         prop_assert_eq!(check(&state), []);
     }
 }

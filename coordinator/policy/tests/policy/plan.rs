@@ -17,7 +17,7 @@ use crate::support::{any_log, apply, cluster, fitted, join, model, region, set_h
 
 /// Every node of the state reports, nothing failed.
 fn all_well(state: &ClusterState) -> Observed {
-    Observed { live: state.nodes().keys().copied().collect(), failures: BTreeSet::new() }
+    Observed { live: state.nodes().keys().copied().collect(), ..Observed::default() }
 }
 
 fn add(state: &mut ClusterState, name: &str, memory: u64, replicas: u32) {
@@ -271,7 +271,14 @@ fn any_situation() -> impl Strategy<Value = (ClusterState, Observed)> {
                 Some(Failure { model: replica.model.clone(), node: replica.head()?, fence })
             });
             let failures = failures.collect();
-            (state, Observed { live, failures })
+            // Of two replicas one is ready.
+            let ready = state.replicas().iter().filter(|(id, _)| id.0 % 2 == 0);
+            let ready = ready.flat_map(|(id, replica)| {
+                let fence = Fence { replica: *id, generation: replica.generation };
+                replica.parts.iter().map(move |part| (fence, part.node))
+            });
+            let ready = ready.collect();
+            (state, Observed { live, failures, ready })
         },
     )
 }
@@ -284,6 +291,12 @@ fn in_trouble(state: &ClusterState, observed: &Observed, id: ReplicaId) -> bool 
         || observed.failures.iter().any(|failure| failure.fence == fence && replica.runs_on(failure.node))
 }
 
+/// Whether a replica runs on boards that are to be relieved.
+fn is_leaving(state: &ClusterState, id: ReplicaId) -> bool {
+    let parts = &state.replicas()[&id].parts;
+    parts.iter().any(|part| !state.nodes()[&part.node].heat.heat.duty.keeps_shards())
+}
+
 /// Nodes that could take one more replica of a model.
 fn takers(state: &ClusterState, observed: &Observed, key: &ModelKey) -> Vec<NodeId> {
     let committed = state.committed();
@@ -291,7 +304,9 @@ fn takers(state: &ClusterState, observed: &Observed, key: &ModelKey) -> Vec<Node
     let failed = |id: &NodeId| observed.failures.iter().any(|f| f.node == *id && f.model == *key);
     let takers = state.nodes().iter().filter(|(id, node)| {
         let taken = committed.get(id).map_or(0, |taken| taken.0);
-        let fits = taken + state.models()[key].memory.0 <= node.capacity.memory.0;
+        let spec = &state.models()[key];
+        let fits = taken + spec.memory.0 <= node.capacity.memory.0;
+        let fits = fits && node.suits(spec) && node.heat.heat.takes_shards();
         node.health == NodeHealth::Live && observed.live.contains(id) && fits && !has(id) && !failed(id)
     });
     takers.map(|(id, _)| *id).collect()
@@ -338,7 +353,8 @@ proptest! {
         for (key, spec) in state.models() {
             let held: Vec<_> = state.replicas().iter().filter(|(_, r)| r.model == *key).map(|(id, _)| *id).collect();
             let serving = held.iter().filter(|id| !in_trouble(&state, &observed, **id)).count();
-            prop_assert!(held.len() <= spec.replicas as usize);
+            let leaving = held.iter().filter(|id| is_leaving(&state, **id)).count();
+            prop_assert!(held.len() <= spec.replicas as usize + leaving);
             if serving < spec.replicas as usize {
                 prop_assert_eq!(takers(&state, &observed, key), []);
             }
@@ -346,12 +362,14 @@ proptest! {
     }
 
     #[test]
-    fn new_replicas_stand_only_on_nodes_that_are_heard((mut state, observed) in any_situation()) {
+    fn new_replicas_stand_only_on_nodes_that_are_heard_and_cool((mut state, observed) in any_situation()) {
         let before = state.clone();
         carry_out(&mut state, plan(&before, &observed));
         for (id, replica) in state.replicas() {
             if before.replicas().get(id) != Some(replica) {
                 prop_assert!(replica.parts.iter().all(|part| observed.live.contains(&part.node)));
+                let cool = |node: &NodeId| state.nodes()[node].heat.heat.takes_shards();
+                prop_assert!(replica.parts.iter().all(|part| cool(&part.node)));
             }
         }
     }

@@ -1,11 +1,14 @@
 //! Words for the tests: a small cluster, models, and random commands over few ids, so that they meet.
 
+use std::collections::BTreeSet;
+
 use helixflow_model::{
-    Architecture, Bytes, ClusterId, CoordinatorId, Epoch, Fence, Generation, Incarnation, KeyId, LayerRange,
-    ModelId, ModelSpec, NodeId, Region, ReplicaId, TenantId,
+    Architecture, Band, BoardTraits, Bytes, ClusterId, CoordinatorId, DeviceFeature, DeviceKind, Duty, Epoch,
+    FeatureLevel, Fence, Generation, Incarnation, KeyId, LayerRange, ModelId, ModelSpec, NodeId, Region,
+    ReplicaId, Requirements, TenantId,
 };
 use helixflow_policy::state::{
-    Capacity, ClusterState, Command, Coordinator, FEATURE_LEVEL, Key, KeyDigest, Move, MoveReason,
+    Capacity, ClusterState, Command, Coordinator, FEATURE_LEVEL, Heat, Key, KeyDigest, Move, MoveReason,
     NodeHealth, NodeUuid, Outcome, Part, RegionHealth, Voting,
 };
 use proptest::prelude::*;
@@ -37,6 +40,7 @@ pub(crate) fn spec(name: &str, memory: u64, replicas: u32) -> ModelSpec {
         size: Bytes(memory),
         sources: Vec::new(),
         replicas,
+        requires: Requirements::default(),
     }
 }
 
@@ -85,6 +89,24 @@ pub(crate) fn place(name: &str, parts: Vec<Part>) -> Move {
 pub(crate) fn apply_move(state: &mut ClusterState, step: Move) -> Outcome {
     let based_on = state.epoch();
     apply(state, Command::ApplyPlan { based_on, moves: vec![step] })
+}
+
+/// Makes a coordinator of this build known.
+pub(crate) fn register(state: &mut ClusterState, id: u64, in_region: &str) {
+    register_at(state, id, in_region, FEATURE_LEVEL);
+}
+
+/// The same of another build.
+pub(crate) fn register_at(state: &mut ClusterState, id: u64, in_region: &str, level: FeatureLevel) {
+    let (grpc, raft) = (format!("{in_region}:{}", 100 + id), format!("{in_region}:{}", 200 + id));
+    let coordinator = Coordinator { region: region(in_region), grpc, raft, level };
+    let command = Command::RegisterCoordinator { id: CoordinatorId(id), coordinator };
+    assert_eq!(apply(state, command), Outcome::Applied);
+}
+
+/// Records the heat of one node.
+pub(crate) fn set_heat(state: &mut ClusterState, node: u64, duty: Duty, band: Band) -> Outcome {
+    apply(state, Command::RecordHeat { changes: [(NodeId(node), Heat { duty, band })].into() })
 }
 
 pub(crate) fn set_health(state: &mut ClusterState, node: u64, health: NodeHealth) -> Outcome {
@@ -147,6 +169,19 @@ fn any_region_health() -> impl Strategy<Value = RegionHealth> {
     prop_oneof![Just(RegionHealth::Live), Just(RegionHealth::Lost)]
 }
 
+fn any_features() -> impl Strategy<Value = BTreeSet<DeviceFeature>> {
+    prop::collection::btree_set(
+        prop_oneof!["bf16", "fp8"].prop_map(|name| DeviceFeature::new(name).unwrap()),
+        0..3,
+    )
+}
+
+pub(crate) fn any_heat() -> impl Strategy<Value = Heat> {
+    let duties = vec![Duty::Full, Duty::Probation, Duty::NoNewShards, Duty::Drain, Duty::Quarantine];
+    let bands = vec![Band::Cool, Band::Warm, Band::Hot, Band::Critical];
+    (prop::sample::select(duties), prop::sample::select(bands)).prop_map(|(duty, band)| Heat { duty, band })
+}
+
 /// Any command, most of them near enough to fit.
 pub(crate) fn any_command() -> impl Strategy<Value = Command> {
     prop_oneof![
@@ -187,6 +222,17 @@ pub(crate) fn any_command() -> impl Strategy<Value = Command> {
         }),
         1 => any_key_id().prop_map(|id| Command::RemoveKey { id }),
         1 => Just(Command::OpenSession),
+        1 => (any_model_name(), 0..20_u64, 0..5_u32, any_features()).prop_map(|(name, memory, replicas, features)| {
+            let requires = Requirements { features, ..Requirements::default() };
+            Command::AddModelRequiring { spec: ModelSpec { requires, ..spec(&name, memory, replicas) } }
+        }),
+        1 => (1..=FEW, any_features()).prop_map(|(node, features)| Command::DescribeBoards {
+            node: NodeId(node),
+            boards: [BoardTraits { kind: DeviceKind::Simulated, features }].into(),
+        }),
+        3 => (1..=FEW, any_heat()).prop_map(|(node, heat)| Command::RecordHeat {
+            changes: [(NodeId(node), heat)].into(),
+        }),
         1 => (any_region(), any_region_health(), 0..60_u64).prop_map(|(region, health, expected)| {
             Command::SetRegionHealth { region, health, expected: Epoch(expected) }
         }),

@@ -18,6 +18,7 @@ use helixflow_env::net::Connector;
 use helixflow_model::{
     Architecture, Bytes, ClusterId, Fence, Generation, Incarnation, LayerRange, LoadReport, ModelId,
     ModelSpec, NodeId, NodeReport, NumericsClass, Region, ReplicaId, ReplicaPhase, ReplicaReport, RequestId,
+    Requirements,
 };
 use helixflow_policy::state::{Capacity, ClusterState, Command, Move, MoveReason, NodeUuid, Part};
 use helixflow_proto::context::{ContextLayer, ContextService, Trust};
@@ -228,6 +229,7 @@ fn state(nodes: &[FakeNode]) -> ClusterState {
 
 fn spec() -> ModelSpec {
     ModelSpec {
+        requires: Requirements::default(),
         id: ModelId::new("m").expect("a valid name"),
         version: "1".to_owned(),
         architecture: Architecture::Llama,

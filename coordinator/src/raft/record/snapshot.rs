@@ -1,6 +1,6 @@
 //! Snapshots: what they cover, and the state that they hold.
 
-use helixflow_policy::state::{ClusterState, StateVersion1};
+use helixflow_policy::state::{ClusterState, StateVersion1, StateVersion2};
 use serde::{Deserialize, Serialize};
 
 use super::membership::BadMembership;
@@ -48,12 +48,18 @@ pub(crate) struct StateRecord(pub(crate) ClusterState);
 
 impl Record for StateRecord {
     const NAME: &'static str = "cluster state";
-    const VERSION: u8 = 2;
-    const OLDER: &[Older<Self>] = &[Older::layout::<StateVersion1>(1)];
+    const VERSION: u8 = 3;
+    const OLDER: &[Older<Self>] = &[Older::layout::<StateVersion1>(1), Older::layout::<StateVersion2>(2)];
 }
 
 impl From<StateVersion1> for StateRecord {
     fn from(old: StateVersion1) -> Self {
+        Self(old.into())
+    }
+}
+
+impl From<StateVersion2> for StateRecord {
+    fn from(old: StateVersion2) -> Self {
         Self(old.into())
     }
 }

@@ -15,8 +15,13 @@ use crate::raft::types::Entry;
 const WRITTEN: &str = include_str!("version_1.txt");
 
 pub(super) fn lines(kind: &str) -> impl Iterator<Item = Vec<u8>> {
+    lines_of(WRITTEN, kind)
+}
+
+/// The bytes of each line of a kind.
+pub(super) fn lines_of(written: &'static str, kind: &str) -> impl Iterator<Item = Vec<u8>> {
     let digits = |line: &'static str| line.split_once(' ').expect("a kind and digits");
-    let of_kind = WRITTEN.lines().map(digits).filter(move |(found, _)| *found == kind);
+    let of_kind = written.lines().map(digits).filter(move |(found, _)| *found == kind);
     of_kind.map(|(_, digits)| {
         let pairs = digits.as_bytes().chunks_exact(2).map(|pair| str::from_utf8(pair).expect("ASCII"));
         pairs.map(|pair| u8::from_str_radix(pair, 16).expect("hexadecimal digits")).collect()

@@ -1,0 +1,60 @@
+//! Boards that are to be relieved: their replicas go elsewhere, without a gap.
+//!
+//! A replica on boards that drain still serves. So another one is placed first, where there is room on boards that are
+//! well, and the old one ends once the other is ready; where nothing better exists it stays. Few go at a time, for each
+//! loads gigabytes. Nothing ever moves back by itself, so boards that recover cause no second move.
+
+use std::cmp::Reverse;
+
+use helixflow_model::Fence;
+
+use super::{demand::Demand, planner::Planner};
+use crate::state::{MAX_MOVES, Move, MoveReason};
+
+/// Substitutes under way at a time in the whole cluster: a row of machines that overheats is relieved within minutes, and
+/// those beside it are not heated by loading all of its models at once.
+pub const MAX_RELIEFS: usize = 16;
+
+impl<'a> Planner<'a> {
+    /// Ends replicas on boards that are to be relieved, as far as enough others are ready.
+    pub(super) fn remove_relieved(&mut self, demand: &mut Demand<'a>) {
+        if demand.leaving.is_empty() {
+            return;
+        }
+        let ready = demand.sound.iter().filter(|(id, replica)| self.is_ready(**id, replica)).count();
+        for (id, leaving) in demand.by_urgency() {
+            let remaining = demand.leaving.len().saturating_sub(1);
+            if ready + remaining < demand.target() as usize || self.moves.len() >= MAX_MOVES {
+                return;
+            }
+            demand.leaving.remove(&id);
+            demand.serving = demand.serving.saturating_sub(1);
+            self.room.release(id, leaving.replica);
+            self.replicas = self.replicas.saturating_sub(1);
+            let fence = Fence { replica: id, generation: leaving.replica.generation };
+            self.moves
+                .push(Move::RemoveReplica { fence, reason: MoveReason::BoardsDrain { node: leaving.node } });
+        }
+    }
+
+    /// Places substitutes, for boards that get nothing any more first.
+    pub(super) fn relieve(&mut self, demands: &mut [Demand<'a>]) {
+        let mut under_way: usize = demands.iter().map(Demand::substitutes).sum();
+        let mut open: Vec<_> = demands.iter_mut().filter(|demand| !demand.leaving.is_empty()).collect();
+        let worst = |demand: &Demand<'_>| demand.leaving.values().map(|leaving| leaving.duty).max();
+        open.sort_by_key(|demand| (Reverse(worst(demand)), demand.urgency()));
+        for demand in open {
+            for (_, leaving) in demand.by_urgency().into_iter().skip(demand.substitutes()) {
+                if under_way >= MAX_RELIEFS || self.moves.len() >= MAX_MOVES {
+                    return;
+                }
+                if let Err(why) = self.place(demand, MoveReason::BoardsDrain { node: leaving.node }) {
+                    self.stuck.insert(demand.key, why);
+                    break;
+                }
+                demand.serving += 1;
+                under_way += 1;
+            }
+        }
+    }
+}

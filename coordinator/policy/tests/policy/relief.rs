@@ -1,0 +1,219 @@
+//! Placement by heat: no shard on hot boards, and boards that are to be relieved lose theirs without a gap.
+
+use std::collections::BTreeSet;
+
+use crate::support::{apply, cluster, register, register_at, set_heat, spec};
+use helixflow_model::{Band, Duty, FeatureLevel, Fence, NodeId, ReplicaId};
+use helixflow_policy::{
+    check::check,
+    placement::{MAX_RELIEFS, Missing, Observed, plan},
+    state::{ClusterState, Command, Outcome},
+};
+use proptest::prelude::*;
+
+/// Everybody lives, and these replicas answer, or all.
+fn observed(state: &ClusterState, answers: impl Fn(ReplicaId) -> bool) -> Observed {
+    let answering = state.replicas().iter().filter(|(id, _)| answers(**id));
+    let ready = answering.flat_map(|(id, replica)| {
+        let fence = Fence { replica: *id, generation: replica.generation };
+        replica.parts.iter().map(move |part| (fence, part.node))
+    });
+    Observed { live: state.nodes().keys().copied().collect(), ready: ready.collect(), ..Observed::default() }
+}
+
+fn add(state: &mut ClusterState, name: &str, replicas: u32) {
+    assert_eq!(apply(state, Command::AddModel { spec: spec(name, 6, replicas) }), Outcome::Applied);
+}
+
+/// Plans, carries it out and tells the moves.
+fn told(state: &mut ClusterState, observed: &Observed) -> Vec<String> {
+    let planned = plan(state, observed);
+    let moves = planned.moves.iter().map(ToString::to_string).collect();
+    if let Some(command) = planned.into_command() {
+        assert_eq!(apply(state, command), Outcome::Applied);
+    }
+    assert_eq!(check(state), []);
+    moves
+}
+
+fn all(_: ReplicaId) -> bool {
+    true
+}
+
+/// One model on the first nodes of several, everything as it should be.
+fn settled(nodes: usize, replicas: u32) -> ClusterState {
+    let mut state = cluster(&vec![("a", 10); nodes]);
+    register(&mut state, 1, "a");
+    add(&mut state, "m", replicas);
+    let now = observed(&state, all);
+    told(&mut state, &now);
+    state
+}
+
+fn heads(state: &ClusterState) -> BTreeSet<u64> {
+    state.replicas().values().filter_map(|replica| replica.head()).map(|node| node.0).collect()
+}
+
+#[test]
+fn no_shard_is_put_on_boards_that_take_none_or_are_hot() {
+    for (duty, band) in [
+        (Duty::Probation, Band::Cool),
+        (Duty::NoNewShards, Band::Cool),
+        (Duty::Drain, Band::Cool),
+        (Duty::Quarantine, Band::Cool),
+        (Duty::Full, Band::Hot),
+        (Duty::Full, Band::Critical),
+    ] {
+        let mut state = cluster(&[("a", 10), ("a", 100)]);
+        set_heat(&mut state, 2, duty, band);
+        add(&mut state, "m", 2);
+        let now = observed(&state, all);
+        told(&mut state, &now);
+        assert_eq!(heads(&state), [1].into(), "{duty} {band}");
+        let short = plan(&state, &now).shortfalls;
+        assert_eq!((short[0].missing, &short[0].why), (1, &Missing::TooHot));
+    }
+}
+
+#[test]
+fn a_warm_board_takes_shards_and_a_hot_one_keeps_what_it_has() {
+    let mut state = settled(2, 1);
+    set_heat(&mut state, 1, Duty::NoNewShards, Band::Critical);
+    set_heat(&mut state, 2, Duty::Full, Band::Warm);
+    let now = observed(&state, all);
+    assert!(told(&mut state, &now).is_empty());
+    add(&mut state, "n", 1);
+    let now = observed(&state, all);
+    assert_eq!(told(&mut state, &now), ["place n version 1 on node-2: fewer replicas than the 1 to keep"]);
+}
+
+#[test]
+fn a_replica_leaves_boards_that_drain_once_its_substitute_is_ready() {
+    for duty in [Duty::Drain, Duty::Quarantine] {
+        let mut state = settled(2, 1);
+        set_heat(&mut state, 1, duty, Band::Hot);
+        let begun = observed(&state, all);
+        assert_eq!(
+            told(&mut state, &begun),
+            ["place m version 1 on node-2: the boards of node-1 are to be relieved"]
+        );
+        let loading = observed(&state, |id| id == ReplicaId(1));
+        assert!(told(&mut state, &loading).is_empty(), "the old one serves meanwhile");
+        let ready = observed(&state, all);
+        assert_eq!(told(&mut state, &ready), ["remove replica-1: the boards of node-1 are to be relieved"]);
+        assert_eq!(heads(&state), [2].into());
+    }
+}
+
+#[test]
+fn nothing_is_moved_for_heat_while_a_member_could_not_read_it() {
+    let mut state = settled(2, 1);
+    set_heat(&mut state, 1, Duty::Drain, Band::Hot);
+    register_at(&mut state, 2, "a", FeatureLevel(2));
+    let now = observed(&state, all);
+    assert!(told(&mut state, &now).is_empty());
+}
+
+#[test]
+fn boards_that_come_back_get_nothing_back_and_lose_nothing_more() {
+    let mut state = settled(2, 1);
+    set_heat(&mut state, 1, Duty::Drain, Band::Hot);
+    for _ in 0..2 {
+        let now = observed(&state, all);
+        told(&mut state, &now);
+    }
+    for (duty, band) in
+        [(Duty::Quarantine, Band::Cool), (Duty::Probation, Band::Cool), (Duty::Full, Band::Cool)]
+    {
+        set_heat(&mut state, 1, duty, band);
+        let now = observed(&state, all);
+        assert!(told(&mut state, &now).is_empty(), "{duty}");
+    }
+    assert_eq!(heads(&state), [2].into());
+}
+
+#[test]
+fn where_nothing_better_exists_replicas_stay_and_those_in_quarantine_are_missed() {
+    let mut state = settled(2, 2);
+    set_heat(&mut state, 1, Duty::Drain, Band::Hot);
+    let now = observed(&state, all);
+    assert!(told(&mut state, &now).is_empty());
+    assert_eq!(plan(&state, &now).shortfalls, []);
+    set_heat(&mut state, 1, Duty::Quarantine, Band::Hot);
+    assert!(told(&mut state, &now).is_empty());
+    let short = plan(&state, &now).shortfalls;
+    assert_eq!((short[0].missing, &short[0].why), (1, &Missing::NoFurtherNode));
+}
+
+#[test]
+fn a_substitute_that_is_not_needed_any_more_ends_as_surplus() {
+    let mut state = settled(2, 1);
+    set_heat(&mut state, 1, Duty::Drain, Band::Hot);
+    let now = observed(&state, all);
+    told(&mut state, &now);
+    set_heat(&mut state, 1, Duty::Full, Band::Cool);
+    let now = observed(&state, |id| id == ReplicaId(1));
+    assert_eq!(told(&mut state, &now), ["remove replica-2: more replicas than the 1 to keep"]);
+    assert_eq!(heads(&state), [1].into());
+}
+
+#[test]
+fn few_replicas_leave_at_a_time_and_those_in_quarantine_first() {
+    let nodes = 2 * MAX_RELIEFS as u64 + 2;
+    let mut state = cluster(&vec![("a", 10); 2 * nodes as usize]);
+    register(&mut state, 1, "a");
+    for model in 0..nodes {
+        add(&mut state, &format!("model-{model:02}"), 1);
+    }
+    let now = observed(&state, all);
+    told(&mut state, &now);
+    let hot = heads(&state);
+    for node in &hot {
+        set_heat(&mut state, *node, Duty::Drain, Band::Hot);
+    }
+    let last = *hot.last().unwrap();
+    set_heat(&mut state, last, Duty::Quarantine, Band::Hot);
+    let now = observed(&state, all);
+    let first = told(&mut state, &now);
+    assert_eq!(first.len(), MAX_RELIEFS);
+    assert!(first[0].contains(&format!("node-{last} ")), "{first:?}");
+    let loading = observed(&state, |_| false);
+    assert!(told(&mut state, &loading).is_empty(), "the next ones wait until these are ready");
+    for _ in 0..4 {
+        let now = observed(&state, all);
+        told(&mut state, &now);
+    }
+    assert!(heads(&state).is_disjoint(&hot));
+    assert_eq!(state.replicas().len() as u64, nodes);
+}
+
+proptest! {
+    #[test]
+    fn a_model_never_has_fewer_answering_replicas_than_before_because_boards_drain(
+        replicas in 1..4_u32, drained in prop::collection::vec(any::<bool>(), 6), quick in any::<u64>(),
+    ) {
+        let mut state = settled(6, replicas);
+        let wanted = state.replicas().len();
+        for (node, drains) in (1..).zip(&drained) {
+            if *drains {
+                set_heat(&mut state, node, Duty::Drain, Band::Hot);
+            }
+        }
+        for round in 0..20_u64 {
+            let now = observed(&state, |id| id.0 <= wanted as u64 || (quick >> ((id.0 + round) % 64)) & 1 == 1);
+            let answering = now.ready.len();
+            told(&mut state, &now);
+            let kept = state.replicas().iter().filter(|(id, replica)| {
+                let fence = Fence { replica: **id, generation: replica.generation };
+                now.ready.contains(&(fence, replica.head().unwrap_or_default()))
+            });
+            prop_assert!(kept.count() >= wanted.min(answering));
+        }
+        let now = observed(&state, all);
+        told(&mut state, &now);
+        let left = |node: &u64| drained[*node as usize - 1];
+        let cool = drained.iter().filter(|drains| !**drains).count();
+        prop_assert_eq!(heads(&state).iter().filter(|node| left(node)).count(), wanted.saturating_sub(cool));
+        prop_assert!(state.nodes().contains_key(&NodeId(1)));
+    }
+}
