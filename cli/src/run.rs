@@ -8,11 +8,13 @@ use clap::ValueHint;
 use helixflow_coordinator::CoordinatorConfig;
 use helixflow_env::Env;
 use helixflow_node::NodeConfig;
+use helixflow_node::device::{Program, Sources};
 use metrics_exporter_prometheus::PrometheusHandle;
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
 use crate::interrupt::Interrupt;
 use crate::telemetry::{self, Service};
+use crate::terminal;
 
 /// Done when somebody wants the daemon to end.
 type ToldToEnd = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -22,6 +24,11 @@ type ToldToEnd = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(crate) enum NodeCommand {
     /// Run a GPU node until it is told to end
     Run(DaemonArgs),
+    /// Free the clocks that a node which is gone has left set on this machine's GPUs
+    ReleaseClocks(ReleaseArgs),
+    /// Read devices for the node that started this
+    #[command(hide = true)]
+    ReadDevices,
 }
 
 /// Options of every daemon.
@@ -35,6 +42,14 @@ pub(crate) struct DaemonArgs {
     parent: Option<i32>,
 }
 
+/// Options of `node release-clocks`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReleaseArgs {
+    /// The node's configuration
+    #[arg(long, value_name = "FILE.toml", value_hint = ValueHint::FilePath)]
+    config: PathBuf,
+}
+
 pub(crate) fn coordinator(args: &DaemonArgs, verbose: u8) -> anyhow::Result<ExitCode> {
     die_with(args.parent)?;
     let env = Env::real();
@@ -46,14 +61,41 @@ pub(crate) fn coordinator(args: &DaemonArgs, verbose: u8) -> anyhow::Result<Exit
 }
 
 pub(crate) fn node(command: NodeCommand, verbose: u8) -> anyhow::Result<ExitCode> {
-    let NodeCommand::Run(args) = command;
+    let args = match command {
+        NodeCommand::Run(args) => args,
+        NodeCommand::ReleaseClocks(args) => return release_clocks(&args, verbose),
+        NodeCommand::ReadDevices => {
+            helixflow_node::device::read_devices(Sources::from_environment())?;
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
     die_with(args.parent)?;
     let env = Env::real();
     let config = NodeConfig::load(env.disk.as_ref(), &args.config)?;
     // The log allots the node's id later; its address tells it from others until then.
     let instance = config.grpc.advertise.clone().unwrap_or_else(|| config.grpc.listen.to_string());
     let service = Service { name: "helixflow-node", instance, otlp_endpoint: config.otlp_endpoint.clone() };
-    daemon(&service, verbose, |metrics, end| helixflow_node::run(config, env, metrics, end))
+    let reader = reader()?;
+    daemon(&service, verbose, |metrics, end| helixflow_node::run(config, env, Some(reader), metrics, end))
+}
+
+fn release_clocks(args: &ReleaseArgs, verbose: u8) -> anyhow::Result<ExitCode> {
+    telemetry::quiet(verbose)?;
+    let env = Env::real();
+    let config = NodeConfig::load(env.disk.as_ref(), &args.config)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("starting the asynchronous runtime")?;
+    let freed = runtime.block_on(helixflow_node::release_clocks(&config, &env, reader()?))?;
+    terminal::line(match freed {
+        0 => "nothing is set on this machine's GPUs".to_owned(),
+        freed => format!("what was set on {freed} GPUs is undone"),
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// This same binary, told to read devices.
+fn reader() -> anyhow::Result<Program> {
+    Program::this_binary(&["node", "read-devices"]).context("finding this program's own file")
 }
 
 /// Runs a service until it is told to end.

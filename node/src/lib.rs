@@ -5,12 +5,13 @@
 
 mod config;
 mod describe;
-mod device;
+pub mod device;
 mod error;
 mod gauges;
 mod grpc;
 mod http;
 mod identity;
+mod release;
 mod run;
 mod shard;
 pub mod weights;
@@ -19,4 +20,5 @@ pub use config::{ConfigError, GrpcPort, HttpPort, NodeConfig};
 pub use describe::{DescribeError, describe};
 pub use error::NodeError;
 pub use identity::IdentityError;
+pub use release::release_clocks;
 pub use run::run;

@@ -1,10 +1,11 @@
 //! A node from its start to its end: lock, ports, actors, servers; then a drain, and everything in reverse.
 
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use helixflow_actors::{NodeActors, NodeIdentity, NodePlan};
+use helixflow_actors::{Board, NodeActors, NodeIdentity, NodePlan};
 use helixflow_env::Env;
 use helixflow_env::disk::Lock;
 use helixflow_env::net::Listener;
@@ -13,6 +14,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::NodeConfig;
+use crate::device::{Gpus, Patience, Program, StillSet};
 use crate::error::NodeError;
 use crate::http::Shown;
 use crate::shard::NodeHost;
@@ -22,12 +24,14 @@ use crate::{device, grpc, http, identity};
 /// How long the servers may take to close their connections once nothing runs any more.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
-/// Runs a node until `shutdown` is done, then drains it. `metrics` is what `/metrics` shows.
+/// Runs a node until `shutdown` is done, then drains it. `metrics` is what `/metrics` shows, `gpus` the program that reads
+/// the machine's GPUs; without one it has none.
 ///
 /// It serves what the coordinators order, and goes on serving that while none of them answers.
 pub async fn run(
     config: NodeConfig,
     env: Env,
+    gpus: Option<Program>,
     metrics: PrometheusHandle,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), NodeError> {
@@ -43,7 +47,8 @@ pub async fn run(
         memory: config.memory.unwrap_or_else(device::machine_memory),
     };
     tracing::info!(grpc = %grpc.local_addr(), http = %http.local_addr(), advertise = identity.advertise, "listening");
-    let mut actors = NodeActors::start(plan(&config, &env, identity)).await?;
+    let mut gpus = find_gpus(gpus, &config, &env).await?;
+    let mut actors = NodeActors::start(plan(&config, &env, identity, boards(gpus.as_ref()))).await?;
     let stop = CancellationToken::new();
     let mut servers = JoinSet::new();
     let shown = Shown { metrics, reports: actors.reports() };
@@ -56,12 +61,14 @@ pub async fn run(
         () = shutdown => Ok(()),
         () = actors.ended() => Err(NodeError::Actors),
         Some(ended) = servers.join_next() => Err(why(ended)),
+        never = tell_of_late(gpus.as_mut()) => match never {},
     };
     if !matches!(outcome, Err(NodeError::Actors)) {
         tracing::info!("draining");
         actors.shut_down();
         actors.ended().await;
     }
+    release(gpus.as_ref()).await;
     stop.cancel();
     let closed = async { while servers.join_next().await.is_some() {} };
     if tokio::time::timeout(CLOSE_LIMIT, closed).await.is_err() {
@@ -81,7 +88,7 @@ fn why(ended: Result<(&'static str, Result<(), BoxError>), JoinError>) -> NodeEr
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-fn lock(config: &NodeConfig, env: &Env) -> Result<Lock, NodeError> {
+pub(crate) fn lock(config: &NodeConfig, env: &Env) -> Result<Lock, NodeError> {
     let path = config.data_dir.clone();
     env.disk.lock(&path.join("lock")).map_err(|source| match source.kind() {
         io::ErrorKind::WouldBlock => NodeError::InUse { path },
@@ -93,7 +100,48 @@ async fn bind(key: &'static str, address: std::net::SocketAddr, env: &Env) -> Re
     env.network.bind(address).await.map_err(|source| NodeError::Port { key, address, source })
 }
 
-fn plan(config: &NodeConfig, env: &Env, identity: NodeIdentity) -> NodePlan<NodeHost> {
+/// Finds the GPUs, and frees what an earlier life of this node has left set on them.
+async fn find_gpus(
+    program: Option<Program>,
+    config: &NodeConfig,
+    env: &Env,
+) -> Result<Option<Gpus>, NodeError> {
+    let Some(program) = program else { return Ok(None) };
+    Ok(Some(Gpus::find(program, Patience::USUAL, Arc::clone(&env.disk), &config.data_dir).await?))
+}
+
+fn boards(gpus: Option<&Gpus>) -> Vec<Arc<dyn Board>> {
+    let boards = gpus.map(Gpus::boards).unwrap_or_default();
+    if !boards.is_empty() {
+        return boards;
+    }
+    tracing::info!("no GPU answers: the board is simulated");
+    device::simulated_board()
+}
+
+/// Says when GPUs answer that did not in time.
+async fn tell_of_late(gpus: Option<&mut Gpus>) -> Infallible {
+    if let Some(gpus) = gpus {
+        let boards = gpus.come_late().await.len();
+        tracing::warn!(boards, "the GPUs answer now; restart this node, and it has them");
+    }
+    std::future::pending().await
+}
+
+/// Frees the clocks that this node has set.
+async fn release(gpus: Option<&Gpus>) {
+    let Some(gpus) = gpus else { return };
+    for StillSet { board, source } in gpus.release().await {
+        tracing::warn!(%board, error = source, "what this node set is still set; its next start tries again");
+    }
+}
+
+fn plan(
+    config: &NodeConfig,
+    env: &Env,
+    identity: NodeIdentity,
+    boards: Vec<Arc<dyn Board>>,
+) -> NodePlan<NodeHost> {
     let host = NodeHost {
         weights_dir: config.weights_dir(),
         settings: FetchSettings::default(),
@@ -104,7 +152,7 @@ fn plan(config: &NodeConfig, env: &Env, identity: NodeIdentity) -> NodePlan<Node
         identity,
         coordinators: config.coordinators.clone(),
         folder: config.data_dir.clone(),
-        boards: device::boards(),
+        boards,
         host: Arc::new(host),
         env: env.clone(),
     }

@@ -1,31 +1,38 @@
-//! The boards of this machine: NVIDIA GPUs through NVML where there are any, else one simulated board.
+//! The boards of this machine: GPUs where there are any, else one simulated board.
+//!
+//! ```text
+//! gpus      the GPUs as actors have them: read, clocks set     clock, journal   what was set, written before it is
+//! process   starts, asks and replaces the process that reads   protocol         what the two say
+//! reader    that process: a thread a board                     nvml, amdgpu     the drivers
+//! ```
 
+mod amdgpu;
+mod clock;
+mod driver;
+mod gpus;
+mod journal;
 mod nvml;
+mod process;
+mod protocol;
+mod reader;
 mod simulated;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use helixflow_actors::Board;
+use helixflow_env::Disk;
 use helixflow_model::Bytes;
 
 use simulated::SimulatedBoard;
 
-/// Finds the boards. A machine whose driver is missing or broken counts as one without GPUs: work is done on its CPU.
-pub(crate) fn boards() -> Vec<Arc<dyn Board>> {
-    match nvml::boards() {
-        Ok(boards) if !boards.is_empty() => boards,
-        Ok(_) => {
-            tracing::info!("the NVIDIA driver knows no GPU: the board is simulated");
-            simulated_board()
-        }
-        Err(error) => {
-            tracing::info!(%error, "no NVIDIA driver answers: the board is simulated");
-            simulated_board()
-        }
-    }
-}
+pub use gpus::{Gpus, StillSet};
+pub use journal::JournalError;
+pub use process::{Patience, Program};
+pub use reader::{ReaderError, Sources, read_devices};
 
-fn simulated_board() -> Vec<Arc<dyn Board>> {
+/// The board of a machine without GPUs: work is done on its CPU.
+pub(crate) fn simulated_board() -> Vec<Arc<dyn Board>> {
     SimulatedBoard::new().map_or_else(|_| Vec::new(), |board| vec![Arc::new(board) as Arc<dyn Board>])
 }
 
@@ -34,25 +41,7 @@ pub(crate) fn machine_memory() -> Bytes {
     simulated::memory().total
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn every_board_of_this_machine_is_read() {
-        let boards = boards();
-        assert!(!boards.is_empty(), "a machine without a GPU has a simulated board");
-        for board in boards {
-            let reading = board.read().await.expect("a board that answers");
-            let temperature = reading.core.live().expect("a temperature");
-            assert!((1_000..120_000).contains(&temperature.0), "{reading:?}");
-            for device in &reading.devices {
-                assert!(
-                    device.memory_total.0 > 1 << 20 && device.memory_used <= device.memory_total,
-                    "{device:?}"
-                );
-            }
-            println!("{:?} {reading:?}", board.info());
-        }
-    }
+/// On how many boards the node with this data folder has set something.
+pub(crate) fn boards_set(disk: Arc<dyn Disk>, folder: &Path) -> Result<usize, JournalError> {
+    Ok(journal::Journal::open(disk, folder)?.boards().len())
 }
