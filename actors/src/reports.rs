@@ -2,7 +2,7 @@
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use helixflow_model::{BoardReport, NodeReport};
+use helixflow_model::NodeReport;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_stream::wrappers::WatchStream;
@@ -15,14 +15,10 @@ pub(crate) struct Made {
 }
 
 impl Made {
-    /// The report with the ages of this moment: those of its making, and the time since.
+    /// The report with its age of this moment; those of its boards are told as of its making.
     pub(crate) fn now(&self) -> NodeReport {
-        let waited = self.at.elapsed();
         let mut report = self.report.clone();
-        report.age = report.age.saturating_add(waited);
-        for BoardReport { age, .. } in &mut report.boards {
-            *age = age.saturating_add(waited);
-        }
+        report.age = report.age.saturating_add(self.at.elapsed());
         report
     }
 }
@@ -32,7 +28,7 @@ impl Made {
 pub struct Reports(pub(crate) watch::Receiver<Option<Made>>);
 
 impl Reports {
-    /// The latest, with the ages of this moment.
+    /// The latest, with its age of this moment.
     pub fn latest(&self) -> Option<NodeReport> {
         self.0.borrow().as_ref().map(Made::now)
     }

@@ -8,6 +8,7 @@ use clap::ValueHint;
 use helixflow_coordinator::CoordinatorConfig;
 use helixflow_env::Env;
 use helixflow_node::NodeConfig;
+use helixflow_node::device::Program;
 use metrics_exporter_prometheus::PrometheusHandle;
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
@@ -45,7 +46,13 @@ pub(crate) fn node(args: &DaemonArgs, verbose: u8) -> anyhow::Result<ExitCode> {
     // The log allots the node's id later; its address tells it from others until then.
     let instance = config.grpc.advertise.clone().unwrap_or_else(|| config.grpc.listen.to_string());
     let service = Service { name: "helixflow-node", instance, otlp_endpoint: config.otlp_endpoint.clone() };
-    daemon(&service, verbose, |metrics, end| helixflow_node::run(config, env, metrics, end))
+    let reader = reader()?;
+    daemon(&service, verbose, |metrics, end| helixflow_node::run(config, env, Some(reader), metrics, end))
+}
+
+/// This same binary, told to read devices.
+pub(crate) fn reader() -> anyhow::Result<Program> {
+    Program::this_binary(&["node", "read-devices"]).context("finding this program's own file")
 }
 
 /// Runs a service until it is told to end.

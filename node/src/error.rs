@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::device::{JournalError, StillSet};
 use crate::identity::IdentityError;
 
 /// Why a node ended without being told to.
@@ -36,6 +37,12 @@ pub enum NodeError {
         /// What the system said.
         source: io::Error,
     },
+    /// What was set on the GPUs is not known.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// What was set on a GPU could not be undone.
+    #[error(transparent)]
+    StillSet(#[from] StillSet),
     /// The actors did not start.
     #[error(transparent)]
     Start(#[from] helixflow_actors::StartError),

@@ -25,7 +25,7 @@ pub(crate) struct Meter(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     tally: Tally,
-    /// The report that was counted last, and when.
+    /// The report that was counted last, and when it was made.
     counted: Option<(u64, Instant)>,
 }
 
@@ -39,22 +39,22 @@ impl Meter {
 
     /// Sets every gauge and counter to what the latest report says by `now`.
     pub(crate) fn set(&self, report: &NodeReport, now: Instant) {
-        let counted = self.count(report, now);
-        let since = now.saturating_duration_since(counted);
+        let since = now.saturating_duration_since(self.count(report, now));
         report.boards.iter().for_each(|board| board::set(board, since));
         report.replicas.iter().for_each(replica);
         self.0.lock().tally.set();
     }
 
-    /// Counts a report once, however often it is shown, and says when it was.
+    /// Counts a report once, however often it is shown, and says when it was made.
     fn count(&self, report: &NodeReport, now: Instant) -> Instant {
+        let made = now.checked_sub(report.age).unwrap_or(now);
         let mut state = self.0.lock();
         match state.counted {
             Some((sequence, at)) if sequence == report.sequence => at,
             _ => {
-                state.tally.count(&report.boards, now);
-                state.counted = Some((report.sequence, now));
-                now
+                state.tally.count(&report.boards, made);
+                state.counted = Some((report.sequence, made));
+                made
             }
         }
     }

@@ -5,12 +5,13 @@
 
 mod config;
 mod describe;
-mod device;
+pub mod device;
 mod error;
 mod gauges;
 mod grpc;
 mod http;
 mod identity;
+mod release;
 mod run;
 mod shard;
 pub mod weights;
@@ -21,4 +22,5 @@ pub use device::Simulated;
 pub use error::NodeError;
 pub use helixflow_actors::{ActorKind, ActorReport, ActorState, Restarts};
 pub use identity::IdentityError;
+pub use release::release_clocks;
 pub use run::run;

@@ -1,5 +1,6 @@
 //! A node from its start to its end: lock, ports, actors, servers; then a drain, and everything in reverse.
 
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::NodeConfig;
-use crate::device::Boards;
+use crate::device::{Boards, Gpus, Patience, Program, StillSet};
 use crate::error::NodeError;
 use crate::gauges::Meter;
 use crate::http::Shown;
@@ -24,12 +25,14 @@ use crate::{device, grpc, http, identity};
 /// How long the servers may take to close their connections once nothing runs any more.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
-/// Runs a node until `shutdown` is done, then drains it. `metrics` is what `/metrics` shows.
+/// Runs a node until `shutdown` is done, then drains it. `metrics` is what `/metrics` shows, `gpus` the program that reads
+/// the machine's GPUs; without one it has none.
 ///
 /// It serves what the coordinators order, and goes on serving that while none of them answers.
 pub async fn run(
     config: NodeConfig,
     env: Env,
+    gpus: Option<Program>,
     metrics: PrometheusHandle,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), NodeError> {
@@ -37,7 +40,8 @@ pub async fn run(
     let _lock = lock(&config, &env)?;
     let grpc = bind("grpc", config.grpc.listen, &env).await?;
     let http = bind("http", config.http.listen, &env).await?;
-    let boards = device::boards(&config.simulated);
+    let mut gpus = find_gpus(gpus, &config, &env).await?;
+    let boards = Boards::of(gpus.as_ref(), &config.simulated);
     let identity = NodeIdentity {
         cluster: config.cluster.clone(),
         uuid,
@@ -60,12 +64,14 @@ pub async fn run(
         () = shutdown => Ok(()),
         () = actors.ended() => Err(NodeError::Actors),
         Some(ended) = servers.join_next() => Err(why(ended)),
+        never = tell_of_late(gpus.as_mut()) => match never {},
     };
     if !matches!(outcome, Err(NodeError::Actors)) {
         tracing::info!("draining");
         actors.shut_down();
         actors.ended().await;
     }
+    release(gpus.as_ref()).await;
     stop.cancel();
     let closed = async { while servers.join_next().await.is_some() {} };
     if tokio::time::timeout(CLOSE_LIMIT, closed).await.is_err() {
@@ -85,7 +91,7 @@ fn why(ended: Result<(&'static str, Result<(), BoxError>), JoinError>) -> NodeEr
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-fn lock(config: &NodeConfig, env: &Env) -> Result<Lock, NodeError> {
+pub(crate) fn lock(config: &NodeConfig, env: &Env) -> Result<Lock, NodeError> {
     let path = config.data_dir.clone();
     env.disk.lock(&path.join("lock")).map_err(|source| match source.kind() {
         io::ErrorKind::WouldBlock => NodeError::InUse { path },
@@ -95,6 +101,33 @@ fn lock(config: &NodeConfig, env: &Env) -> Result<Lock, NodeError> {
 
 async fn bind(key: &'static str, address: std::net::SocketAddr, env: &Env) -> Result<Listener, NodeError> {
     env.network.bind(address).await.map_err(|source| NodeError::Port { key, address, source })
+}
+
+/// Finds the GPUs, and frees what an earlier life of this node has left set on them.
+async fn find_gpus(
+    program: Option<Program>,
+    config: &NodeConfig,
+    env: &Env,
+) -> Result<Option<Gpus>, NodeError> {
+    let Some(program) = program else { return Ok(None) };
+    Ok(Some(Gpus::find(program, Patience::USUAL, Arc::clone(&env.disk), &config.data_dir).await?))
+}
+
+/// Says when GPUs answer that did not in time.
+async fn tell_of_late(gpus: Option<&mut Gpus>) -> Infallible {
+    if let Some(gpus) = gpus {
+        let boards = gpus.come_late().await.len();
+        tracing::warn!(boards, "the GPUs answer now; restart this node, and it has them");
+    }
+    std::future::pending().await
+}
+
+/// Frees the clocks that this node has set.
+async fn release(gpus: Option<&Gpus>) {
+    let Some(gpus) = gpus else { return };
+    for StillSet { board, source } in gpus.release().await {
+        tracing::warn!(%board, error = source, "what this node set is still set; its next start tries again");
+    }
 }
 
 fn plan(config: &NodeConfig, env: &Env, identity: NodeIdentity, boards: &Boards) -> NodePlan<NodeHost> {

@@ -46,7 +46,7 @@ const TABLE: &[Row] = &[
     Row { name: "node",        folder: "node",               ours: &["actors", "control", "engine", "physics", "text", "model", "proto", "env"], pure: false, only: &[] },
     Row { name: "linearizability", folder: "chaos/linearizability", ours: &[], pure: true, only: &["thiserror"] },
     Row { name: "simulator",   folder: "chaos/simulator",    ours: &["model", "control", "policy", "physics"], pure: true, only: &[] },
-    Row { name: "nvml-stub",   folder: "tests/nvml-stub",    ours: &[], pure: true, only: &["nvml-wrapper-sys"] },
+    Row { name: "nvml-stub",   folder: "tests/nvml-stub",    ours: &[], pure: true, only: &["nvml-wrapper-sys", "serde_json"] },
     Row { name: "coordinator", folder: "coordinator",        ours: &["policy", "model", "proto", "env"], pure: false, only: &[] },
     Row { name: "chaos",       folder: "chaos",              ours: &["model", "proto", "env", "client", "control", "policy", "engine", "physics", "simulator", "text", "actors", "node", "coordinator"], pure: false, only: &[] },
     Row { name: "cli",         folder: "cli",                ours: &["coordinator", "node", "client", "env", "proto", "model", "chaos"], pure: false, only: &[] },

@@ -92,7 +92,7 @@ fn node(data_dir: PathBuf, configured: &str) -> Result<Running<NodeError>> {
         otlp_endpoint: None,
     };
     let (stop, stopped) = oneshot::channel();
-    let run = helixflow_node::run(config, Env::real(), metrics(), async { drop(stopped.await) });
+    let run = helixflow_node::run(config, Env::real(), None, metrics(), async { drop(stopped.await) });
     Ok(Running { stop, ended: tokio::spawn(run) })
 }
 

@@ -108,6 +108,7 @@ pub(crate) fn node(
     replicas: Vec<ReplicaReport>,
 ) -> NodeStatus {
     NodeStatus {
+        heat: None,
         node: id,
         region: region.to_owned(),
         advertise: format!("127.0.0.1:{}", 21_000 + id),

@@ -1,13 +1,30 @@
-//! The boards of this machine: NVIDIA GPUs through NVML where there are any, else simulated ones.
+//! The boards of this machine: GPUs where there are any, else simulated ones.
+//!
+//! ```text
+//! gpus      the GPUs as actors have them: read, clocks set     clock, journal   what was set, written before it is
+//! process   starts, asks and replaces the process that reads   protocol         what the two say
+//! reader    that process: a thread a board                     nvml, amdgpu     the drivers
+//! simulated a physical model, heated by the CPU's work        seats, traits    where replicas run, what boards can do
+//! ```
 
+mod amdgpu;
+mod clock;
+mod driver;
+mod gpus;
+mod journal;
 mod nvml;
+mod process;
+mod protocol;
+mod reader;
 mod seats;
 mod simulated;
 mod traits;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use helixflow_actors::Board;
+use helixflow_env::Disk;
 use helixflow_model::Bytes;
 
 pub(crate) use seats::{Seat, Seats};
@@ -15,6 +32,11 @@ pub use simulated::Simulated;
 use simulated::SimulatedBoard;
 pub(crate) use simulated::router as simulated_router;
 pub(crate) use traits::traits;
+
+pub use gpus::{Gpus, StillSet};
+pub use journal::JournalError;
+pub use process::{Patience, Program};
+pub use reader::{ReaderError, Sources, read_devices};
 
 /// The boards of a machine, all of one kind.
 pub(crate) enum Boards {
@@ -25,9 +47,14 @@ pub(crate) enum Boards {
 }
 
 impl Boards {
-    /// As the configuration says.
-    fn simulated(config: &Simulated) -> Self {
-        Self::Simulated(simulated::boards(config).unwrap_or_default())
+    /// The GPUs where there are any, else what the configuration says.
+    pub(crate) fn of(gpus: Option<&Gpus>, simulated: &Simulated) -> Self {
+        let real = gpus.map(Gpus::boards).unwrap_or_default();
+        if !real.is_empty() {
+            return Self::Real(real);
+        }
+        tracing::info!(?simulated, "no GPU answers: boards are simulated");
+        Self::Simulated(simulated::boards(simulated).unwrap_or_default())
     }
 
     /// As the actors read them.
@@ -59,45 +86,12 @@ impl Boards {
     }
 }
 
-/// Finds the boards. A machine whose driver is missing or broken counts as one without GPUs: work is done on its CPU.
-pub(crate) fn boards(simulated: &Simulated) -> Boards {
-    match nvml::boards() {
-        Ok(boards) if !boards.is_empty() => Boards::Real(boards),
-        Ok(_) => {
-            tracing::info!(?simulated, "the NVIDIA driver knows no GPU: boards are simulated");
-            Boards::simulated(simulated)
-        }
-        Err(error) => {
-            tracing::info!(%error, ?simulated, "no NVIDIA driver answers: boards are simulated");
-            Boards::simulated(simulated)
-        }
-    }
-}
-
 /// The machine's memory.
 pub(crate) fn machine_memory() -> Bytes {
     simulated::memory().total
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn every_board_of_this_machine_is_read() {
-        let boards = boards(&Simulated::default()).all();
-        assert!(!boards.is_empty(), "a machine without a GPU has a simulated board");
-        for board in boards {
-            let reading = board.read().await.expect("a board that answers");
-            let temperature = reading.core.live().expect("a temperature");
-            assert!((1_000..120_000).contains(&temperature.0), "{reading:?}");
-            for device in &reading.devices {
-                assert!(
-                    device.memory_total.0 > 1 << 20 && device.memory_used <= device.memory_total,
-                    "{device:?}"
-                );
-            }
-            println!("{:?} {reading:?}", board.info());
-        }
-    }
+/// On how many boards the node with this data folder has set something.
+pub(crate) fn boards_set(disk: Arc<dyn Disk>, folder: &Path) -> Result<usize, JournalError> {
+    Ok(journal::Journal::open(disk, folder)?.boards().len())
 }

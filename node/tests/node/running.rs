@@ -54,7 +54,8 @@ async fn get(env: &Env, path: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_or_a_port_in_use_is_named() {
     let world = World::ready().await;
-    let again = |config| helixflow_node::run(config, world.env.clone(), metrics(), std::future::pending());
+    let again =
+        |config| helixflow_node::run(config, world.env.clone(), None, metrics(), std::future::pending());
     let in_use = again(world.config.clone()).await.expect_err("the folder is in use");
     assert!(matches!(&in_use, NodeError::InUse { path } if *path == world.config.data_dir), "{in_use}");
     let elsewhere = helixflow_node::NodeConfig { data_dir: "/elsewhere".into(), ..world.config.clone() };

@@ -67,7 +67,7 @@ impl World {
         let config = config(folder.path().join("weights"));
         let (end, told) = oneshot::channel();
         let shutdown = async { drop(told.await) };
-        let node = tokio::spawn(helixflow_node::run(config.clone(), env.clone(), metrics(), shutdown));
+        let node = tokio::spawn(helixflow_node::run(config.clone(), env.clone(), None, metrics(), shutdown));
         Self { env, coordinator, config, end: Some(end), node, _folder: folder }
     }
 

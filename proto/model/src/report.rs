@@ -16,7 +16,7 @@ pub struct BoardReport {
     pub info: BoardInfo,
     /// What its sensors said last.
     pub reading: BoardReading,
-    /// How old that is: durations summed over the hops that it took.
+    /// How old that was when the report was made; the report's own age comes on top.
     pub age: Duration,
     /// What its node makes of it.
     pub standing: BoardStanding,
@@ -96,7 +96,7 @@ pub struct NodeReport {
     pub advertise: String,
     /// Rises with every report of one process.
     pub sequence: u64,
-    /// How long ago the figures were taken, the way here included: durations summed hop by hop.
+    /// How long ago it was made: durations summed over the hops so far.
     pub age: Duration,
     /// Its boards.
     pub boards: Vec<BoardReport>,

@@ -1,0 +1,66 @@
+//! A board as the library or the files of its driver show it, inside the process that reads devices.
+//!
+//! Every call here may block for as long as the driver is in trouble: that is why the process exists.
+
+use helixflow_model::{BoardInfo, BoardReading, MegaHertz, MilliWatts, Sensed};
+use serde::{Deserialize, Serialize};
+
+/// One board.
+pub(super) trait Driver: Send {
+    /// What it is.
+    fn info(&self) -> &BoardInfo;
+
+    /// What its sensors say. A board that is gone says `Missing` of each.
+    fn read(&mut self) -> BoardReading;
+
+    /// Whether settings would be allowed, as far as that can be told while everything stays as it is.
+    fn may_set(&mut self) -> Result<(), Refusal>;
+
+    /// Holds the clock of the compute units at or below this one.
+    fn lock_clock(&mut self, most: MegaHertz) -> Result<(), Refusal>;
+
+    /// Lets it run freely.
+    fn free_clock(&mut self) -> Result<(), Refusal>;
+
+    /// The power limit that is set now.
+    fn power_limit(&mut self) -> Result<MilliWatts, Refusal>;
+
+    /// Sets it.
+    fn set_power_limit(&mut self, limit: MilliWatts) -> Result<(), Refusal>;
+}
+
+/// Why a setting was not made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Refusal {
+    /// This process may not.
+    #[error("{0}")]
+    NotPermitted(String),
+    /// This board has no such setting.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The driver could not, this time.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Two quantities that make one: what either lacks, both lack.
+pub(super) fn both<A, B>(one: Sensed<A>, other: Sensed<B>) -> Sensed<(A, B)> {
+    match (one, other) {
+        (Sensed::Missing, _) | (_, Sensed::Missing) => Sensed::Missing,
+        (Sensed::Live(one), Sensed::Live(other)) => Sensed::Live((one, other)),
+        _ => Sensed::Unsupported,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_is_missing_as_soon_as_one_half_is() {
+        assert_eq!(both(Sensed::Live(1), Sensed::Live(2)), Sensed::Live((1, 2)));
+        assert_eq!(both(Sensed::<u8>::Unsupported, Sensed::Live(2)), Sensed::Unsupported);
+        assert_eq!(both(Sensed::<u8>::Unsupported, Sensed::<u8>::Missing), Sensed::Missing);
+    }
+}

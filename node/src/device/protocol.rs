@@ -1,0 +1,76 @@
+//! What a node and its process that reads devices say to each other: one JSON object a line.
+//!
+//! Both are the same build, so there are no versions. The reader first tells what it found; then each request has one
+//! answer, in whatever order the boards give them.
+
+use helixflow_model::{BoardId, BoardInfo, BoardReading, MegaHertz, MilliWatts};
+use serde::{Deserialize, Serialize};
+
+use super::driver::Refusal;
+
+/// The longest line, in bytes: a reading takes about two thousand, and the rest is room for many boards.
+pub(super) const MOST_LINE: usize = 1 << 20;
+
+/// A request to the reader.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Request {
+    /// Comes back with the answer.
+    pub(super) number: u64,
+    /// Which board.
+    pub(super) board: BoardId,
+    /// What it is asked.
+    pub(super) ask: Ask,
+}
+
+/// What a board can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Ask {
+    /// Its sensors.
+    Read,
+    /// Whether settings would be allowed.
+    MaySet,
+    /// To hold its clock at or below this one.
+    LockClock(MegaHertz),
+    /// To let it run freely.
+    FreeClock,
+    /// Its power limit.
+    PowerLimit,
+    /// Another power limit.
+    SetPowerLimit(MilliWatts),
+}
+
+/// A line from the reader.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Line {
+    /// The first: what there is.
+    Found(Inventory),
+    /// The answer to the request of this number.
+    Answer(u64, Answer),
+}
+
+/// The boards of the machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Inventory {
+    /// Those that answer.
+    pub(super) boards: Vec<BoardInfo>,
+    /// Drivers that are not there: nothing is wrong.
+    pub(super) notes: Vec<String>,
+    /// Drivers or boards that are there and do not answer.
+    pub(super) trouble: Vec<String>,
+}
+
+/// What a board says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Answer {
+    /// What its sensors say.
+    Reading(Box<BoardReading>),
+    /// Its power limit.
+    Power(MilliWatts),
+    /// It is done.
+    Done,
+    /// It is not done.
+    Refused(Refusal),
+}

@@ -1,0 +1,169 @@
+//! Acting on clocks: written down, set, undone; by the next start where the node was killed.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use helixflow_actors::{Board, ClockError};
+use helixflow_env::Disk;
+use helixflow_env::disk::RealDisk;
+use helixflow_model::MegaHertz;
+use helixflow_node::device::Gpus;
+use serde_json::{Value, json};
+
+use crate::world::{World, within};
+
+/// NVML's code for a process without the right.
+const NO_PERMISSION: u32 = 4;
+
+async fn limit(gpus: &Gpus, clock: Option<u32>) -> Result<(), ClockError> {
+    let board: Arc<dyn Board> = Arc::clone(&gpus.boards()[0]);
+    within(board.limit_clock(clock.map(MegaHertz))).await
+}
+
+/// What the journal holds of each board.
+fn journal(folder: &Path) -> Value {
+    let bytes = RealDisk.read(&folder.join("clocks.json")).unwrap_or_else(|_| b"{\"boards\":{}}".to_vec());
+    let file: Value = serde_json::from_slice(&bytes).expect("a journal");
+    file["boards"].clone()
+}
+
+/// The node is gone before it could undo anything.
+fn kill(gpus: Gpus) {
+    drop(gpus);
+}
+
+#[tokio::test]
+async fn a_clock_is_written_down_set_and_freed() {
+    let world = World::new(json!([{}]));
+    let gpus = world.gpus().await;
+    let boards = gpus.boards();
+    within(boards[0].limit_clock(Some(MegaHertz(1200)))).await.expect("a clock that is set");
+    within(boards[0].limit_clock(Some(MegaHertz(900)))).await.expect("another one");
+    assert_eq!(journal(world.folder.path()), json!({ "GPU-0": "locked-clock" }));
+    within(boards[0].limit_clock(None)).await.expect("a clock that is freed");
+    let set = [
+        "SetGpuLockedClocks GPU-0 210 1200",
+        "SetGpuLockedClocks GPU-0 210 900",
+        "ResetGpuLockedClocks GPU-0",
+    ];
+    assert_eq!(world.script.set(), set);
+    assert_eq!(journal(world.folder.path()), json!({}));
+}
+
+#[tokio::test]
+async fn the_next_start_undoes_what_a_killed_node_left() {
+    let world = World::new(json!([{}, {}]));
+    let gpus = world.gpus().await;
+    limit(&gpus, Some(1200)).await.expect("a clock that is set");
+    kill(gpus);
+    assert_eq!(journal(world.folder.path()), json!({ "GPU-0": "locked-clock" }));
+    let _next = world.gpus().await;
+    assert_eq!(world.script.set(), ["SetGpuLockedClocks GPU-0 210 1200", "ResetGpuLockedClocks GPU-0"]);
+    assert_eq!(journal(world.folder.path()), json!({}));
+}
+
+#[tokio::test]
+async fn what_cannot_be_undone_stays_written_down() {
+    let world = World::new(json!([{}]));
+    let gpus = world.gpus().await;
+    limit(&gpus, Some(1200)).await.expect("a clock that is set");
+    world.change(0, "errors", json!({ "nvmlDeviceResetGpuLockedClocks": 999 }));
+    let still_set = within(gpus.release()).await;
+    assert_eq!(still_set[0].board.as_str(), "GPU-0");
+    let said = still_set[0].to_string();
+    assert!(said.contains("nvidia-smi -rgc -i GPU-0"), "{said}");
+    assert_eq!(journal(world.folder.path()), json!({ "GPU-0": "locked-clock" }));
+    world.change(0, "errors", json!({}));
+    assert_eq!(within(gpus.release()).await.len(), 0);
+    assert_eq!(journal(world.folder.path()), json!({}));
+}
+
+#[tokio::test]
+async fn without_the_right_nothing_is_set_and_the_reason_is_told() {
+    let world = World::new(json!([{}]));
+    let errors = [
+        ("nvmlDeviceSetGpuLockedClocks", NO_PERMISSION),
+        ("nvmlDeviceResetGpuLockedClocks", NO_PERMISSION),
+        ("nvmlDeviceSetPowerManagementLimit", NO_PERMISSION),
+    ];
+    world.change(
+        0,
+        "errors",
+        Value::Object(errors.map(|(call, code)| (call.into(), code.into())).into_iter().collect()),
+    );
+    let gpus = world.gpus().await;
+    for clock in [None, Some(1200)] {
+        let refused = limit(&gpus, clock).await;
+        let Err(ClockError::NotPermitted { why }) = refused else { panic!("{clock:?}: {refused:?}") };
+        assert!(why.contains("only root"), "{why}");
+    }
+    assert_eq!((world.script.set(), journal(world.folder.path())), (Vec::new(), json!({})));
+}
+
+#[tokio::test]
+async fn asking_for_a_free_clock_that_nobody_of_us_holds_changes_nothing() {
+    let world = World::new(json!([{}]));
+    let gpus = world.gpus().await;
+    limit(&gpus, None).await.expect("a node that may set clocks");
+    assert_eq!(world.script.set(), ["SetPowerManagementLimit GPU-0 700000"], "the limit that stands already");
+}
+
+#[tokio::test]
+async fn a_board_whose_clock_cannot_be_locked_is_held_by_its_power_limit() {
+    let world = World::new(json!([{ "errors": { "nvmlDeviceSetGpuLockedClocks": 3 } }]));
+    let gpus = world.gpus().await;
+    let boards = gpus.boards();
+    for clock in [1095, 210, 1980] {
+        within(boards[0].limit_clock(Some(MegaHertz(clock)))).await.expect("a limit that is set");
+    }
+    let journalled = journal(world.folder.path());
+    assert_eq!(journalled["GPU-0"]["power-limit"]["before"], 700_000);
+    kill(gpus);
+    let _next = world.gpus().await;
+    let limits: Vec<_> =
+        world.script.set().iter().filter_map(|line| line.rsplit(' ').next().map(str::to_owned)).collect();
+    assert_eq!(
+        limits,
+        ["450000", "200000", "700000"],
+        "the last one is what stood before, and is left as it is"
+    );
+    assert_eq!(journal(world.folder.path()), json!({}));
+}
+
+#[tokio::test]
+async fn a_power_limit_is_put_back_by_the_next_start() {
+    let world = World::new(json!([{ "errors": { "nvmlDeviceSetGpuLockedClocks": 3 } }]));
+    let gpus = world.gpus().await;
+    limit(&gpus, Some(1095)).await.expect("a limit that is set");
+    kill(gpus);
+    let _next = world.gpus().await;
+    let set = ["SetPowerManagementLimit GPU-0 450000", "SetPowerManagementLimit GPU-0 700000"];
+    assert_eq!(world.script.set(), set);
+}
+
+#[tokio::test]
+async fn somebody_else_s_power_limit_is_neither_fought_nor_undone() {
+    let world = World::new(json!([{ "errors": { "nvmlDeviceSetGpuLockedClocks": 3 } }]));
+    let gpus = world.gpus().await;
+    let boards = gpus.boards();
+    within(boards[0].limit_clock(Some(MegaHertz(1095)))).await.expect("a limit that is set");
+    world.change(0, "power_limit_now", json!(600_000));
+    for _ in 0..2 {
+        let refused = within(boards[0].limit_clock(Some(MegaHertz(500)))).await;
+        let Err(ClockError::NotPermitted { why }) = refused else { panic!("{refused:?}") };
+        assert!(why.contains("somebody else"), "{why}");
+    }
+    assert_eq!(within(gpus.release()).await.len(), 0);
+    assert_eq!(world.script.set(), ["SetPowerManagementLimit GPU-0 450000"]);
+}
+
+#[tokio::test]
+async fn a_setting_that_fails_is_tried_again_and_stays_written_down_meanwhile() {
+    let world = World::new(json!([{ "errors": { "nvmlDeviceSetGpuLockedClocks": 999 } }]));
+    let gpus = world.gpus().await;
+    let failed = limit(&gpus, Some(1200)).await;
+    assert!(matches!(failed, Err(ClockError::Failed(_))), "{failed:?}");
+    assert_eq!(journal(world.folder.path()), json!({ "GPU-0": "locked-clock" }), "nobody knows what it did");
+    world.change(0, "errors", json!({}));
+    limit(&gpus, Some(1200)).await.expect("a clock that is set");
+}

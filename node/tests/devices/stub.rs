@@ -1,0 +1,68 @@
+//! The library that plays NVML: built where it is missing, told what to play, asked what was set.
+#![expect(clippy::disallowed_methods, reason = "the library and its script lie on the real disk")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use parking_lot::Mutex;
+use serde_json::Value;
+
+/// What `HELIXFLOW_NVML_LIBRARY` is to name. Built by cargo with the profile of this test, unless that was done already.
+pub(crate) fn library() -> &'static Path {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(|| {
+        let test = std::env::current_exe().expect("this test program's file");
+        let folder = test.parent().and_then(Path::parent).expect("target/<profile>/deps");
+        let profile = folder.file_name().and_then(|name| name.to_str()).expect("a profile's folder");
+        let profile = if profile == "debug" { "dev" } else { profile };
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let built = Command::new(cargo)
+            .args(["build", "--quiet", "--package", "helixflow-nvml-stub", "--profile", profile])
+            .arg("--target-dir")
+            .arg(folder.parent().expect("target"))
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status();
+        let library = folder.join("libhelixflow_nvml_stub.so");
+        assert!(
+            library.is_file(),
+            "no library that plays NVML at {} ({built:?}): build it with `cargo build -p helixflow-nvml-stub`",
+            library.display()
+        );
+        library
+    })
+}
+
+/// What the library plays, and its log.
+pub(crate) struct Script {
+    path: PathBuf,
+    value: Mutex<Value>,
+}
+
+impl Script {
+    pub(crate) fn new(folder: &Path, value: Value) -> Self {
+        let script = Self { path: folder.join("nvml.json"), value: Mutex::new(value) };
+        script.change(|_| {});
+        script
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Changes what is played from now on.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Value)) {
+        let mut value = self.value.lock();
+        change(&mut value);
+        // By rename, since a process may read it at any moment.
+        let next = self.path.with_extension("next");
+        std::fs::write(&next, value.to_string()).expect("a script");
+        std::fs::rename(&next, &self.path).expect("the script in place");
+    }
+
+    /// The calls that set something, in order.
+    pub(crate) fn set(&self) -> Vec<String> {
+        let log = std::fs::read_to_string(self.path.with_extension("log")).unwrap_or_default();
+        log.lines().map(|line| line.replacen("nvmlDevice", "", 1)).collect()
+    }
+}
