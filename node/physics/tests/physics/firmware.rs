@@ -87,6 +87,28 @@ fn at_the_top_clock_the_speed_is_exactly_one() {
     }
 }
 
+#[test]
+fn the_gentle_slowdown_is_as_fast_in_short_steps() {
+    for product in PRODUCTS.map(with_hardy_memory) {
+        let (mut short, mut long) = (board(product, 60.0), board(product, 60.0));
+        let mut slowest = f64::MAX;
+        for _ in 0..300 {
+            (0..20).for_each(|_| _ = short.step(0.05, FULL));
+            long.step(1.0, FULL);
+            let apart = f64::from(short.clock().0.abs_diff(long.clock().0));
+            assert!(
+                apart < 0.05 * product.clocks.most,
+                "{}: {} {}",
+                product.key,
+                short.clock(),
+                long.clock()
+            );
+            slowest = slowest.min(long.speed());
+        }
+        assert!(slowest < 0.97, "{}: nothing slowed it down", product.key);
+    }
+}
+
 /// Heats the air by a tenth of a degree at a time until `found`, and gives the die just before and after.
 fn die_around(board: &mut Board, work: Work, found: impl Fn(&Board) -> bool) -> (f64, f64) {
     for tenth in 0..20_000 {
