@@ -101,7 +101,10 @@ impl Firmware {
         let most = parameters.clocks.most;
         if excess > 0.0 && moment.work.busy > 0.0 {
             let step = STEP_DOWN * (1.0 + excess) * most * moment.seconds;
-            self.gentle = (self.gentle.min(self.here.1.clock) - step).max(parameters.clocks.least);
+            // It begins at the clock of now. Later it may stand between two rungs, or short steps would add up to more.
+            let clock = self.here.1.clock;
+            let from = if self.gentle < clock + parameters.clocks.step { self.gentle } else { clock };
+            self.gentle = (from - step).max(parameters.clocks.least);
         } else if excess < -GENTLE_HYSTERESIS {
             let given = self.gentle + STEP_UP * most * moment.seconds;
             self.gentle = if given < most { given } else { f64::INFINITY };
