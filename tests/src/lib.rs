@@ -15,6 +15,7 @@ pub mod cluster;
 pub mod default_model;
 pub mod http;
 pub mod llamacpp;
+pub mod nvml_stub;
 pub mod pipeline;
 pub mod program;
 pub mod reference;

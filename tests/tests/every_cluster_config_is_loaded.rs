@@ -1,19 +1,24 @@
 //! Every file in `cluster-configs` is one that the product loads, and the daemons' examples show every key.
 //!
-//! Optional keys stand in them as comments of the form `# threads = 8`; they are loaded as well.
+//! Optional keys stand in them as comments of the form `# threads = 8`; they are loaded as well. Of the units of systemd,
+//! what they start must be commands that the binary has.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use helixflow_coordinator::CoordinatorConfig;
 use helixflow_env::Disk;
 use helixflow_env::disk::{MemoryDisk, RealDisk};
 use helixflow_node::NodeConfig;
 use helixflow_node::weights::Catalogue;
-use helixflow_tests::workspace_root;
+use helixflow_tests::program;
+use helixflow_tests::{binary, workspace_root};
 
 /// A key that no configuration has.
 const UNKNOWN: &str = "colour";
+/// Where the units expect the binary.
+const INSTALLED: &str = "/usr/local/bin/helixflow";
 
 fn coordinator(text: &str) -> Result<CoordinatorConfig> {
     let (disk, path) = (MemoryDisk::default(), Path::new("/coordinator.toml"));
@@ -33,8 +38,44 @@ fn load(name: &str, text: &str) -> Result<()> {
         "cluster-configs/coordinator.toml" => coordinator(text).map(drop),
         "cluster-configs/node.toml" => node(text).map(drop),
         "cluster-configs/models.toml" => Ok(Catalogue::parse(text).map(drop)?),
+        "cluster-configs/systemd/helixflow-node.service"
+        | "cluster-configs/systemd/helixflow-coordinator.service" => unit(text),
         _ => bail!("nothing loads {name}: give it a loader in this test, or remove it"),
     }
+}
+
+/// Every command of a unit must be one that the binary has, with options that it knows.
+fn unit(text: &str) -> Result<()> {
+    let commands: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("Exec"))
+        .filter_map(|line| line.split_once('='))
+        .map(|(_, command)| command)
+        .collect();
+    ensure!(!commands.is_empty(), "a unit that starts nothing");
+    for command in commands {
+        let arguments =
+            command.strip_prefix(INSTALLED).with_context(|| format!("{command} starts another program"))?;
+        let arguments: Vec<&str> = arguments.split_whitespace().chain(["--help"]).collect();
+        program::printed(program::run(&arguments)?).with_context(|| command.to_owned())?;
+    }
+    Ok(())
+}
+
+/// The files of `cluster-configs`, by their names from there.
+fn files() -> Result<Vec<String>> {
+    let root = workspace_root().join("cluster-configs");
+    let mut folders = vec![root.clone()];
+    let mut names = Vec::new();
+    while let Some(folder) = folders.pop() {
+        let (below, files): (Vec<PathBuf>, Vec<PathBuf>) =
+            RealDisk.list(&folder)?.into_iter().partition(|path| path.is_dir());
+        folders.extend(below);
+        for file in files {
+            names.push(file.strip_prefix(&root)?.to_str().context("a file's name")?.to_owned());
+        }
+    }
+    Ok(names)
 }
 
 fn config(name: &str) -> Result<String> {
@@ -71,13 +112,46 @@ fn keys(name: &str, table: Option<&str>) -> Result<Vec<String>> {
 
 #[test]
 fn every_file_is_loaded_with_and_without_its_optional_keys() -> Result<()> {
-    let files = RealDisk.list(&workspace_root().join("cluster-configs"))?;
-    assert!(files.len() >= 3, "{files:?}");
-    for file in files {
-        let name = file.file_name().and_then(|name| name.to_str()).context("a file's name")?;
-        let text = config(name)?;
-        load(name, &text).with_context(|| name.to_owned())?;
-        load(name, &whole(&text)).with_context(|| format!("{name} with every key"))?;
+    let files = files()?;
+    assert!(files.len() >= 5, "{files:?}");
+    for name in files {
+        let text = config(&name)?;
+        load(&name, &text).with_context(|| name.clone())?;
+        load(&name, &whole(&text)).with_context(|| format!("{name} with every key"))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_unit_that_starts_what_the_binary_has_not_is_refused() {
+    for (line, complaint) in [
+        ("ExecStart=/usr/local/bin/helixflow node rum --config /c.toml", "rum"),
+        (
+            "ExecStopPost=/usr/local/bin/helixflow node release-clocks --configuration /c.toml",
+            "--configuration",
+        ),
+        ("ExecStart=/bin/true", "another program"),
+        ("[Service]", "starts nothing"),
+    ] {
+        let refusal = unit(line).err().map(|error| format!("{error:#}")).unwrap_or_default();
+        assert!(refusal.contains(complaint), "{line}: {refusal}");
+    }
+}
+
+#[test]
+fn systemd_knows_every_key_of_the_units_where_it_is_installed() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    for unit in files()?.iter().filter(|name| name.ends_with(".service")) {
+        let installed = config(unit)?.replace(INSTALLED, &binary()?.to_string_lossy());
+        let path = folder.path().join(Path::new(unit).file_name().context("a file's name")?);
+        RealDisk.write_durably(&path, installed.as_bytes())?;
+        let Ok(said) = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&path).output()
+        else {
+            println!("systemd-analyze is not installed: the units' keys were not checked");
+            return Ok(());
+        };
+        let said = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert!(!said.contains("helixflow"), "{unit}: {said}");
     }
     Ok(())
 }

@@ -61,6 +61,9 @@ impl Gpus {
                 for note in &found.notes {
                     tracing::info!(note, "no such GPUs here");
                 }
+                for BoardInfo { board, name, .. } in &found.boards {
+                    tracing::info!(%board, name, "found a GPU");
+                }
                 gpus.undo_what_was_left().await;
             }
         }

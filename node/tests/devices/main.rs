@@ -11,6 +11,7 @@ mod child;
 mod clocks;
 mod faults;
 mod instances;
+mod node;
 mod real;
 mod sensors;
 mod start;

@@ -84,7 +84,7 @@ impl Driver for NvidiaBoard {
     }
 
     fn may_set(&mut self) -> Result<(), Refusal> {
-        self.with(|device| clock::probe(device))
+        self.with(clock::probe)
     }
 
     fn lock_clock(&mut self, most: MegaHertz) -> Result<(), Refusal> {

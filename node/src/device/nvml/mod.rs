@@ -27,7 +27,7 @@ pub(super) fn open(library: &Path, found: &mut Inventory, drivers: &mut Vec<Box<
             found.notes.push(format!("no NVIDIA driver: {error}"));
         }
         Err(error) => {
-            found.trouble.push(format!("the NVIDIA driver does not start: {error}; `nvidia-smi` says more"))
+            found.trouble.push(format!("the NVIDIA driver does not start: {error}; `nvidia-smi` says more"));
         }
     }
 }

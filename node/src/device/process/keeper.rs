@@ -116,19 +116,20 @@ impl Keeper {
     fn due(&self, now: Instant) -> Option<Instant> {
         let next = match &self.state {
             State::Resting { until } => Some(*until),
-            State::Running(link) => match &link.boards {
-                None => Some(link.since + self.patience.open),
-                Some(boards) => {
-                    let late = self.calls.lateness(boards, now);
-                    let left = |most: Duration| move |late| now + most.saturating_sub(late);
-                    let one = late.worst.map(left(self.patience.one_late));
-                    one.into_iter().chain(late.of_all.map(left(self.patience.all_late))).min()
-                }
-            },
+            State::Running(link) => self.patient_until(link, now),
             State::Done => None,
         };
         let look = (!self.abandoned.is_empty()).then(|| now + LOOK_AGAIN);
         next.into_iter().chain(look).min()
+    }
+
+    /// When the process is held by the driver and is to be replaced, unless it has answered by then.
+    fn patient_until(&self, link: &Link, now: Instant) -> Option<Instant> {
+        let Some(boards) = &link.boards else { return Some(link.since + self.patience.open) };
+        let late = self.calls.lateness(boards, now);
+        let left = |most: Duration| move |late| now + most.saturating_sub(late);
+        let one = late.worst.map(left(self.patience.one_late));
+        one.into_iter().chain(late.of_all.map(left(self.patience.all_late))).min()
     }
 
     fn hear(&mut self, line: &str) {
@@ -186,19 +187,11 @@ impl Keeper {
         }
     }
 
-    /// Whether the process is held by the driver, and is to be replaced.
+    /// Replaces the process when patience is at its end.
     fn judge(&mut self) {
         let now = Instant::now();
         let State::Running(link) = &self.state else { return };
-        let is_held = match &link.boards {
-            None => now >= link.since + self.patience.open,
-            Some(boards) => {
-                let late = self.calls.lateness(boards, now);
-                late.worst.is_some_and(|late| late >= self.patience.one_late)
-                    || late.of_all.is_some_and(|late| late >= self.patience.all_late)
-            }
-        };
-        if is_held {
+        if self.patient_until(link, now).is_some_and(|until| now >= until) {
             tracing::warn!("the driver holds the process that reads devices, which is replaced");
             self.lose(&CallError::Replaced);
         }

@@ -26,7 +26,8 @@ const MOST_CALLS: usize = 64;
 /// How long a driver may take, and what it may cost.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// What a node waits for its GPUs when it starts; then it starts without them.
+    /// What a node waits for its GPUs when it starts; then it starts without them, and has to be started again to have
+    /// them. Eight GPUs without the persistence daemon take about 20 s.
     pub start: Duration,
     /// What a process may take to open the drivers: with several GPUs and no persistence daemon, many seconds.
     pub open: Duration,
@@ -47,7 +48,7 @@ pub struct Patience {
 impl Patience {
     /// What nodes have.
     pub const USUAL: Self = Self {
-        start: Duration::from_secs(10),
+        start: Duration::from_secs(30),
         open: Duration::from_secs(60),
         all_late: Duration::from_secs(10),
         one_late: Duration::from_secs(120),
@@ -80,7 +81,7 @@ pub(super) enum CallError {
     #[error("too many calls wait for this board")]
     Busy,
     /// Nobody keeps the process any more.
-    #[error("devices are not read any more: the node ends")]
+    #[error("devices are not read any more: the node ends, or the drivers show none")]
     Over,
 }
 
