@@ -7,10 +7,11 @@
 mod parts;
 mod services;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use helixflow_control::{Accepted, Action, Change, Cure, Event};
-use helixflow_model::{Fence, NodeId};
+use helixflow_model::{Epoch, Fence, NodeId};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 use crate::host::{Fault, Host};
@@ -305,7 +306,10 @@ impl<H: Host> SupervisorState<H> {
     fn say_whom_it_obeys(&self) {
         if !self.closing {
             let Accepted { incarnation, epoch, .. } = self.record.accepted;
-            self.station.runs(format!("obeys epoch {} of incarnation {}", epoch.0, incarnation.0));
+            self.station.runs(match epoch {
+                Epoch(0) => Cow::Borrowed("has had no orders yet"),
+                Epoch(epoch) => Cow::Owned(format!("obeys epoch {epoch} of incarnation {}", incarnation.0)),
+            });
         }
     }
 }

@@ -14,9 +14,9 @@ mod data_dir;
 mod endpoint;
 mod fetch_bar;
 mod generate;
+mod inspect;
 mod interrupt;
 mod model;
-mod node;
 mod run;
 mod status;
 mod tables;
@@ -83,7 +83,7 @@ enum Command {
     /// GPU nodes: the daemon, and what goes on inside one
     Node {
         #[command(subcommand)]
-        command: node::Command,
+        command: run::NodeCommand,
     },
     /// Experiments on a local cluster: faults, load, and the promises that must hold
     Chaos {
@@ -112,8 +112,7 @@ fn run(command: Command, verbose: u8) -> anyhow::Result<ExitCode> {
     // Daemons start logs of their own kind.
     let is_daemon = matches!(
         command,
-        Command::Coordinator { command: coordinator::Command::Run(_) }
-            | Command::Node { command: node::Command::Run(_) }
+        Command::Coordinator { command: coordinator::Command::Run(_) } | Command::Node { .. }
     );
     if !is_daemon {
         telemetry::quiet(verbose)?;
@@ -126,7 +125,7 @@ fn run(command: Command, verbose: u8) -> anyhow::Result<ExitCode> {
         Command::Model { command } => model::run(command),
         Command::Cluster { command } => cluster::run(command),
         Command::Coordinator { command } => coordinator::run(command, verbose),
-        Command::Node { command } => node::run(command, verbose),
+        Command::Node { command } => run::node(command, verbose),
         Command::Chaos { command } => chaos::run(command),
         Command::Completion(args) => completion::run(&args),
     }

@@ -1,4 +1,4 @@
-//! `helixflow coordinator run` and `helixflow node run`: the daemons.
+//! `helixflow coordinator run` and `helixflow node run`: the daemons, and what else there is to do with nodes.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,11 +11,24 @@ use helixflow_node::NodeConfig;
 use metrics_exporter_prometheus::PrometheusHandle;
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
+use crate::inspect;
 use crate::interrupt::Interrupt;
 use crate::telemetry::{self, Service};
 
 /// Done when somebody wants the daemon to end.
 type ToldToEnd = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What a node does.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum NodeCommand {
+    /// Run a GPU node until it is told to end
+    Run(DaemonArgs),
+    /// Show the actors of running nodes: what each does, what waits for it, how often it was started again
+    #[command(
+        after_help = "The answer comes from the node's HTTP port and asks no actor, so it comes also while one of them hangs.\n\n  helixflow node inspect                                  the nodes of the local cluster\n  helixflow node inspect --endpoint 10.0.0.7:9101 --json  one node, for a script"
+    )]
+    Inspect(inspect::Args),
+}
 
 /// Options of every daemon.
 #[derive(Debug, clap::Args)]
@@ -38,7 +51,14 @@ pub(crate) fn coordinator(args: &DaemonArgs, verbose: u8) -> anyhow::Result<Exit
     daemon(&service, verbose, |metrics, end| helixflow_coordinator::run(config, env, metrics, end))
 }
 
-pub(crate) fn node(args: &DaemonArgs, verbose: u8) -> anyhow::Result<ExitCode> {
+pub(crate) fn node(command: NodeCommand, verbose: u8) -> anyhow::Result<ExitCode> {
+    let args = match command {
+        NodeCommand::Run(args) => args,
+        NodeCommand::Inspect(args) => {
+            telemetry::quiet(verbose)?;
+            return inspect::run(&args);
+        }
+    };
     die_with(args.parent)?;
     let env = Env::real();
     let config = NodeConfig::load(env.disk.as_ref(), &args.config)?;

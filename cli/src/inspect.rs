@@ -1,5 +1,7 @@
 //! `helixflow node inspect`: asks nodes for their supervision trees, over their HTTP ports.
 
+mod tree;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,7 +13,6 @@ use helixflow_node::ActorReport;
 use serde::Serialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::tree;
 use crate::cluster_file::{ClusterFile, Role};
 use crate::data_dir::{self, DataDir};
 use crate::endpoint::{host_and_port, runtime};
@@ -77,7 +78,8 @@ fn show(nodes: Vec<Node>, json: bool) -> anyhow::Result<()> {
         return terminal::line(trees);
     }
     for Node { name, http, actors } in &nodes {
-        terminal::write(format_args!("{name}   {http}\n\n{}\n\n", tree::render(actors)))?;
+        let at = if name == http { String::new() } else { format!("   {http}") };
+        terminal::write(format_args!("{name}{at}\n\n{}\n\n", tree::render(actors)))?;
     }
     Ok(())
 }
