@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use helixflow_env::Env;
+use helixflow_node::Simulated;
 use serde::Serialize;
 
 use super::layout::Layout;
@@ -37,6 +38,7 @@ struct NodeFile<'a> {
     otlp_endpoint: Option<&'a str>,
     grpc: Port<'a>,
     http: HttpPort<'a>,
+    simulated: Simulated,
 }
 
 #[derive(Serialize)]
@@ -50,8 +52,14 @@ struct HttpPort<'a> {
     listen: &'a str,
 }
 
-/// Writes a `config.toml` for each process, in a folder of its own.
-pub(crate) fn write(env: &Env, dir: &DataDir, layout: &Layout, threads: u16) -> anyhow::Result<()> {
+/// Writes a `config.toml` for each process, in a folder of its own. `simulated` is that of every node but for its seed.
+pub(crate) fn write(
+    env: &Env,
+    dir: &DataDir,
+    layout: &Layout,
+    threads: u16,
+    simulated: &Simulated,
+) -> anyhow::Result<()> {
     let otlp = std::env::var(OTLP_ENDPOINT).ok().filter(|endpoint| !endpoint.is_empty());
     let otlp_endpoint = otlp.as_deref();
     for seat in &layout.coordinators {
@@ -79,6 +87,7 @@ pub(crate) fn write(env: &Env, dir: &DataDir, layout: &Layout, threads: u16) -> 
             otlp_endpoint,
             grpc: port(&seat.grpc),
             http: HttpPort { listen: &seat.http },
+            simulated: Simulated { seed: seat.number, ..simulated.clone() },
         };
         put(env, dir, &seat.name(), &file)?;
     }

@@ -281,6 +281,12 @@ impl Board {
         if self.turned_off || self.faults.off_the_bus { 0.0 } else { self.point.speed }
     }
 
+    /// Speed of other work at the clock that it would run at now, of that at the highest clock.
+    pub fn speed_of(&self, memory_bound: f64) -> f64 {
+        let lost = self.turned_off || self.faults.off_the_bus;
+        if lost { 0.0 } else { self.parameters.speed(self.firmware.ready_clock(), memory_bound) }
+    }
+
     /// The clock of its compute units.
     pub fn clock(&self) -> MegaHertz {
         MegaHertz(self.point.clock as u32)
@@ -350,8 +356,8 @@ impl Board {
         self.faults.stuck.unwrap_or((self.heat.die + off, self.heat.memory + off))
     }
 
-    /// Whether the driver can tell anything.
-    pub(crate) const fn readable(&self) -> Result<(), Unreadable> {
+    /// Whether the driver can tell anything, or be told.
+    pub const fn readable(&self) -> Result<(), Unreadable> {
         if self.faults.blocked {
             Err(Unreadable::Blocked)
         } else if self.turned_off {

@@ -40,8 +40,11 @@ pub(crate) struct Point {
     pub(crate) voltage_squared: f64,
 }
 
-/// Speed at a share of the highest clock.
+/// Speed at a share of the highest clock; exactly 1 at the highest.
 pub(crate) fn speed(share: f64, memory_bound: f64) -> f64 {
+    if share >= 1.0 {
+        return 1.0;
+    }
     let feed = (share / KNEE).min(1.0);
     share * feed / ((1.0 - memory_bound) * feed + memory_bound * share)
 }

@@ -4,7 +4,7 @@
 //! The power loop of a real board settles in some ten milliseconds, far faster than heat moves; here it is at once where
 //! it would come to rest. The thermal rates are estimates: vendors publish where these loops begin, not how they go on.
 
-use helixflow_model::ClockReasons;
+use helixflow_model::{ClockReasons, MegaHertz};
 
 use crate::electrical::Point;
 use crate::parameters::Parameters;
@@ -85,6 +85,11 @@ impl Firmware {
         let capped = self.climb(parameters, rung(parameters, allowed), moment);
         self.reasons = self.tell(parameters, excess, half, capped, moment);
         if moment.work.busy > 0.0 { self.here.1 } else { Point::idle(parameters, self.here.1) }
+    }
+
+    /// The clock at which work runs, or would if it came.
+    pub(crate) fn ready_clock(&self) -> MegaHertz {
+        MegaHertz(self.here.1.clock as u32)
     }
 
     /// Whether no loop is under way that heat has set off.

@@ -75,7 +75,7 @@ fn at_the_top_clock_the_speed_is_exactly_one() {
         assert_eq!(board.speed(), 1.0);
         run(&mut board, 60, Work { busy: 0.3, memory_bound: 0.6 });
         assert_eq!(board.clock(), MegaHertz(product.clocks.most as u32));
-        assert!((board.speed() - 1.0).abs() < 1e-12, "{}", board.speed());
+        assert_eq!((board.speed(), board.speed_of(0.3)), (1.0, 1.0));
         assert_eq!(board.reasons(), ClockReasons(0));
     }
 }
