@@ -18,7 +18,7 @@ mod power;
 mod speed;
 
 pub(crate) use bands::Bands;
-use clocks::{Clocks, LEVELS, share_of};
+use clocks::{Clocks, LEVELS, level_of, share_of};
 pub use governor::ClockOrder;
 pub(crate) use governor::{Governor, Request};
 use limit::{CORE_DEFAULT, Limit, MEMORY_DEFAULT};
@@ -42,6 +42,7 @@ pub(crate) struct Thermal {
     power: PowerCurve,
     reasons: ClockReasons,
     blind: bool,
+    fresh: bool,
     seen: Option<Duration>,
     /// Seconds since the reading before, and since heat last held the clock down.
     step: f64,
@@ -58,6 +59,7 @@ impl Thermal {
             power,
             reasons: ClockReasons::default(),
             blind: false,
+            fresh: false,
             seen: None,
             step: 0.0,
             unthrottled: 0.0,
@@ -68,7 +70,7 @@ impl Thermal {
     pub(crate) fn see(&mut self, reading: &BoardReading, limit: Option<MegaHertz>, now: Duration) {
         let step =
             self.seen.map_or(LONGEST_STEP, |at| now.saturating_sub(at).min(LONGEST_STEP)).as_secs_f64();
-        self.seen = Some(now);
+        (self.seen, self.step, self.fresh) = (Some(now), step, true);
         self.blind = reading.is_blind();
         self.reasons = reading.reasons.live().unwrap_or_default();
         let clock = self.clocks.see(reading, limit);
@@ -80,11 +82,14 @@ impl Thermal {
 
     /// No reading came; `blind` says whether that has lasted so long that the board counts as hot.
     pub(crate) const fn unseen(&mut self, blind: bool) {
-        self.blind = blind;
+        (self.blind, self.fresh) = (blind, false);
     }
 
-    /// Learns from the reading that was seen last.
+    /// Learns from the reading that was seen last, unless that was done before.
     pub(crate) fn learn(&mut self) {
+        if !self.fresh {
+            return;
+        }
         let onset = self.begins_to_throttle();
         let memory_is_nearer = self.memory.excess() > self.core.excess();
         self.core.learn(onset && !memory_is_nearer);
@@ -99,6 +104,11 @@ impl Thermal {
         let begins = throttled && self.unthrottled >= UNTHROTTLED_BEFORE;
         self.unthrottled = if throttled { 0.0 } else { self.unthrottled + self.step };
         begins
+    }
+
+    /// Whether what is known is of now: otherwise nothing may be eased.
+    pub(crate) const fn is_fresh(&self) -> bool {
+        self.fresh
     }
 
     /// Whether the board's heat cannot be told though it could before.
@@ -139,7 +149,7 @@ impl Thermal {
         self.level_within(self.core.budget(below).min(self.memory.budget(below)))
     }
 
-    /// The same for the next minute.
+    /// The same for good.
     pub(crate) fn lasting_level(&self, below: f64) -> u32 {
         self.level_within(self.core.lasting_budget(below).min(self.memory.lasting_budget(below)))
     }
@@ -157,6 +167,11 @@ impl Thermal {
             if fits(middle) { low = middle } else { high = middle }
         }
         low
+    }
+
+    /// The level at or under the clock that the board runs at now.
+    pub(crate) fn present_level(&self) -> u32 {
+        level_of(self.clocks.share(), self.clocks.least_share())
     }
 
     /// The share of the top clock at that level.

@@ -29,9 +29,10 @@ const LEAST: f64 = 50.0;
 /// The highest that is believed.
 const MOST: f64 = 110.0;
 
-/// The most degrees by which a limit is learnt to lie under the one that was told: a reason that has another cause must
-/// not cost more.
-const LEARNS_MOST: f64 = 5.0;
+/// The most degrees that one onset takes off a limit, for it may have another cause; and all of them together, which a
+/// sensor that reads low makes needful.
+const LEARNS_AT_ONCE: f64 = 4.0;
+const LEARNS_MOST: f64 = 20.0;
 
 /// Degrees a second by which a learnt limit returns to the one that was told: 1 K in ten minutes.
 const RETURNS: f64 = 1.0 / 600.0;
@@ -84,7 +85,8 @@ impl Limit {
     pub(super) fn learn(&mut self, temperature: f64, onset: bool, step: f64) {
         self.costs = (self.costs + RETURNS * step).min(self.told);
         if onset {
-            self.costs = self.costs.min(temperature.max(self.told - LEARNS_MOST));
+            let least = (self.costs - LEARNS_AT_ONCE).max(self.told - LEARNS_MOST);
+            self.costs = self.costs.min(temperature.max(least));
         }
     }
 }
@@ -128,7 +130,9 @@ mod tests {
             limit.learn(70.0, false, 1.0);
         }
         assert!((limit.costs() - 86.0).abs() < 0.01, "{}", limit.costs());
-        limit.learn(40.0, true, 1.0);
-        assert_eq!(limit.costs(), 82.0);
+        for _ in 0..10 {
+            limit.learn(40.0, true, 0.0);
+        }
+        assert_eq!(limit.costs(), 67.0);
     }
 }

@@ -18,9 +18,9 @@ const MEMORY_LAGS: [f64; 3] = [5.0, 20.0, 80.0];
 /// left to the readings to come, which are a tenth of a second apart when it matters.
 const HORIZONS: [f64; 2] = [3.0, 12.0];
 
-/// Seconds ahead that a clock must hold for before it is raised to: nearly the steady state, or it would be lowered again
-/// within the minute.
-const LASTING: f64 = 60.0;
+/// Seconds ahead that a clock must hold for before it is raised to: the steady state, or it would be lowered again within
+/// minutes. The seconds of a burst are used all the same: it begins at the clock that the lull before it allowed.
+const LASTING: f64 = 180.0;
 
 /// The base believed before the first reading, degrees Celsius.
 const BASE: Prior = Prior { value: 30.0, spread: 15.0, walk: 0.05, least: -20.0, most: 80.0 };
@@ -148,9 +148,9 @@ impl Place {
             }
         };
         self.lagged = Some(lagged);
-        self.margin = margin;
+        self.margin = margin.map(|margin| margin.clamp(LEAST, MOST));
         // The driver's own margin may know of a hotter spot than the sensor shows.
-        let by_margin = margin.zip(self.margin_limit).map(|(margin, limit)| limit - margin);
+        let by_margin = self.margin.zip(self.margin_limit).map(|(margin, limit)| limit - margin);
         let hotter = [sensor, by_margin].into_iter().flatten().reduce(f64::max);
         self.measured = hotter.map(|temperature| temperature.clamp(LEAST, MOST));
         if let Some(measured) = self.measured {
@@ -220,7 +220,7 @@ impl Place {
         HORIZONS.into_iter().map(|horizon| self.budget_for(below, horizon)).fold(f64::INFINITY, f64::min)
     }
 
-    /// The same for a minute.
+    /// The same, and for good.
     pub(super) fn lasting_budget(&self, below: f64) -> f64 {
         self.budget(below).min(self.budget_for(below, LASTING))
     }
@@ -283,3 +283,6 @@ impl Place {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
