@@ -104,3 +104,26 @@ fn put(env: &Env, dir: &DataDir, name: &str, file: &impl Serialize) -> anyhow::R
     env.disk.create_dir_all(&home).with_context(|| format!("making {}", home.display()))?;
     env.disk.write_durably(&path, text.as_bytes()).with_context(|| format!("writing {}", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use helixflow_model::Region;
+    use helixflow_node::NodeConfig;
+
+    use super::*;
+    use crate::up::layout::Wanted;
+
+    #[tokio::test]
+    async fn nodes_get_boards_of_one_kind_and_each_its_own_seed() {
+        let (env, dir) = (Env::simulated(1), DataDir::new(Path::new("/")).expect("a path"));
+        let wanted =
+            Wanted::new(1, 2, vec![Region::new("a").expect("a valid name")]).expect("enough processes");
+        let layout = Layout::open(&env, &dir, &wanted).await.expect("a layout");
+        let hot = Simulated { product: "l4".to_owned(), inlet: 45.0, ..Simulated::default() };
+        write(&env, &dir, &layout, 1, &hot).expect("a disk that works");
+        for seat in &layout.nodes {
+            let config = NodeConfig::load(env.disk.as_ref(), &dir.config(&seat.name())).expect("a good file");
+            assert_eq!(config.simulated, Simulated { seed: seat.number, ..hot.clone() });
+        }
+    }
+}

@@ -15,7 +15,7 @@ async fn a_replica_names_the_board_that_it_runs_on() {
         (board.kind, board.limits.clock_most.map(|clock| clock.0)),
         (DeviceKind::Simulated, Some(1980))
     );
-    assert_eq!(report.replicas[0].boards, [board.board.clone()]);
+    assert_eq!(report.replicas[0].boards, std::slice::from_ref(&board.board));
 }
 
 #[tokio::test(flavor = "multi_thread")]

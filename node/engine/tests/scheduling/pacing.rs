@@ -11,8 +11,8 @@ use crate::toy::Toy;
 
 /// Far longer than anything here takes: a test that hangs fails instead.
 const WATCHDOG: Duration = Duration::from_secs(60);
-/// Longer than the watchdog waits.
-const AGES: Duration = Duration::from_secs(3_000);
+/// Longer than the watchdog waits: a rest that is not cut short fails the test.
+const AGES: Duration = Duration::from_secs(2 * 60);
 
 /// A pace that rests by a rule, and tells of each step.
 struct Rule<F> {
@@ -92,8 +92,10 @@ fn shutdown_ends_a_rest() {
     let (engine, steps) = start(|_| AGES);
     let (_handle, events) = submit(&engine, 400);
     steps.recv_timeout(WATCHDOG).expect("a first step");
-    engine.shutdown();
-    assert_eq!(listen(&events).end, Some(Err(Failure::ShutDown)));
+    std::thread::scope(|scope| {
+        scope.spawn(|| engine.shutdown());
+        assert_eq!(listen(&events).end, Some(Err(Failure::ShutDown)));
+    });
     assert_eq!(steps.iter().count(), 0, "no step is made in a rest");
 }
 

@@ -24,6 +24,13 @@ proptest! {
     }
 
     #[test]
+    fn in_hot_air_the_gentle_slowdown_is_enough(product in product(), memory_bound in 0.0..=1.0f64, inlet in 45.0..60.0f64) {
+        let mut board = board(product, inlet);
+        let peak = peak(&mut board, SETTLED, Work { busy: 1.0, memory_bound });
+        prop_assert!(peak < product.limits.slowdown, "{peak}");
+    }
+
+    #[test]
     fn a_fan_that_fails_in_full_work_is_survived_by_slowing_down(product in product(), inlet in 5.0..35.0f64, work in work()) {
         let mut board = board(product, inlet);
         run(&mut board, 600, work);
