@@ -282,17 +282,14 @@ impl<H: Host> SupervisorState<H> {
     }
 
     /// The node cannot go on. Nobody supervises the supervisor, so its last words go to the log; but what still runs is
-    /// drained as in any other shutdown. A second error, while that is under way, ends it at once.
+    /// drained as in any other shutdown; a second error changes nothing about that.
     async fn give_up(
         &mut self,
         myself: &Myself<H::Replica>,
         error: ActorProcessingErr,
     ) -> Result<(), ActorProcessingErr> {
         tracing::error!(error, "the node cannot go on and ends");
-        if self.closing {
-            return Err(error);
-        }
-        self.shut_down(myself).await
+        if self.closing { Ok(()) } else { self.shut_down(myself).await }
     }
 
     /// The last shard has ended: the boards let their clocks go, then all is over.

@@ -159,7 +159,7 @@ fn the_record_of_the_cluster_names_processes_that_run() -> Result<()> {
 #[test]
 fn every_actor_of_every_node_is_shown_with_what_it_does() -> Result<()> {
     let cluster = CLUSTER.get()?;
-    let shown = cluster.json(&["node", "inspect"])?;
+    let shown = cluster.json(&["node", "inspect", "--json"])?;
     let nodes = shown["nodes"].as_array().context("a list of nodes")?;
     assert_eq!(nodes.iter().map(|node| &node["name"]).collect::<Vec<_>>(), ["node-1", "node-2", "node-3"]);
     for node in nodes {
