@@ -98,7 +98,15 @@ mod tests {
     }
 
     fn roster() -> Roster<Idle> {
-        let spec = v1::ModelSpec { id: "m".to_owned(), version: "1".to_owned(), ..Default::default() };
+        let spec = v1::ModelSpec {
+            id: "m".to_owned(),
+            version: "1".to_owned(),
+            architecture: "llama".to_owned(),
+            layers: 2,
+            context: 64,
+            sha256: "0".repeat(64),
+            ..Default::default()
+        };
         let replica = ReplicaAssignment {
             fence: FENCE,
             epoch: Epoch(7),
