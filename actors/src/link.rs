@@ -77,7 +77,7 @@ impl Actor for Link {
         let pause = BACKOFF.jittered(state.failures, state.env.random.next_u64());
         let message = status.message();
         tracing::info!(coordinator = %state.address, message, ?pause, "reports to a coordinator broke off");
-        state.station.runs(format!("tries again after {pause:?}: {message}"));
+        state.station.runs(format!("tries again after {pause:.1?}: {message}"));
         let mailbox = state.station.mailbox.clone();
         myself.send_after(pause, move || mailbox.letter(Connect));
         Ok(())

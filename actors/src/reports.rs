@@ -45,3 +45,29 @@ impl Reports {
         made.as_ref().map(Made::now)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use helixflow_model::{NodeId, Region};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_report_grows_older_while_it_waits() {
+        let report = NodeReport {
+            node: NodeId(1),
+            region: Region::new("eu-1").expect("a valid name"),
+            advertise: "127.0.0.1:7100".to_owned(),
+            sequence: 1,
+            age: Duration::from_millis(40),
+            boards: Vec::new(),
+            replicas: Vec::new(),
+        };
+        let reports = watch::Sender::new(Some(Made { report, at: Instant::now() }));
+        let latest = Reports(reports.subscribe());
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(latest.latest().map(|report| report.age), Some(Duration::from_millis(2040)));
+    }
+}

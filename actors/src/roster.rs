@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use helixflow_control::Assignment;
-use helixflow_model::{LoadReport, NumericsClass, ReplicaId, ReplicaPhase, ReplicaReport};
+use helixflow_model::{Fence, LoadReport, NumericsClass, ReplicaId, ReplicaPhase, ReplicaReport};
 
 use crate::host::{Notes, Replica};
 
@@ -27,6 +27,11 @@ pub struct Seat<R> {
 }
 
 impl<R: Replica> Seat<R> {
+    /// Whether this generation of this replica runs here.
+    pub(crate) fn runs(&self, fence: Fence) -> bool {
+        self.replica.is_some() && self.assignment.fence() == fence
+    }
+
     /// The seat as coordinators are told.
     pub fn report(&self) -> ReplicaReport {
         let replica = &self.assignment.replica;

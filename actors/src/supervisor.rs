@@ -7,10 +7,11 @@
 mod parts;
 mod services;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use helixflow_control::{Accepted, Action, Change, Cure, Event};
-use helixflow_model::{Fence, NodeId};
+use helixflow_model::{Epoch, Fence, NodeId};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 use crate::host::{Fault, Host};
@@ -281,17 +282,14 @@ impl<H: Host> SupervisorState<H> {
     }
 
     /// The node cannot go on. Nobody supervises the supervisor, so its last words go to the log; but what still runs is
-    /// drained as in any other shutdown. A second error, while that is under way, ends it at once.
+    /// drained as in any other shutdown; a second error changes nothing about that.
     async fn give_up(
         &mut self,
         myself: &Myself<H::Replica>,
         error: ActorProcessingErr,
     ) -> Result<(), ActorProcessingErr> {
         tracing::error!(error, "the node cannot go on and ends");
-        if self.closing {
-            return Err(error);
-        }
-        self.shut_down(myself).await
+        if self.closing { Ok(()) } else { self.shut_down(myself).await }
     }
 
     /// The last shard has ended: the boards let their clocks go, then all is over.
@@ -305,7 +303,10 @@ impl<H: Host> SupervisorState<H> {
     fn say_whom_it_obeys(&self) {
         if !self.closing {
             let Accepted { incarnation, epoch, .. } = self.record.accepted;
-            self.station.runs(format!("obeys epoch {} of incarnation {}", epoch.0, incarnation.0));
+            self.station.runs(match epoch {
+                Epoch(0) => Cow::Borrowed("has had no orders yet"),
+                Epoch(epoch) => Cow::Owned(format!("obeys epoch {epoch} of incarnation {}", incarnation.0)),
+            });
         }
     }
 }

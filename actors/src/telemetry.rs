@@ -131,13 +131,17 @@ impl<R: Replica> TelemetryState<R> {
     /// The replicas, their load smoothed.
     fn replicas(&mut self, now: Instant) -> Vec<ReplicaReport> {
         let since = now.saturating_duration_since(self.began);
-        let mut replicas: Vec<_> = self.roster.borrow().values().map(Seat::report).collect();
-        // A generation that is gone takes its past with it.
-        self.loads.retain(|fence, _| replicas.iter().any(|replica| replica.fence == *fence));
-        for ReplicaReport { fence, load, .. } in &mut replicas {
-            *load = self.loads.entry(*fence).or_default().take(*load, since);
-        }
-        replicas
+        let roster = self.roster.borrow();
+        // A generation that no longer runs takes its past with it.
+        self.loads.retain(|fence, _| roster.values().any(|seat| seat.runs(*fence)));
+        let smoothed = |seat: &Seat<R>| {
+            let mut report = seat.report();
+            if seat.runs(report.fence) {
+                report.load = self.loads.entry(report.fence).or_default().take(report.load, since);
+            }
+            report
+        };
+        roster.values().map(smoothed).collect()
     }
 }
 

@@ -58,7 +58,7 @@ impl ClusterFile {
         let path = dir.cluster_file();
         if !disk.exists(&path) {
             bail!(
-                "no local cluster runs on {}: start one with `helixflow up`, or name a coordinator with --endpoint host:port",
+                "no local cluster runs on {}: start one with `helixflow up`, or name where one answers with --endpoint host:port",
                 dir.path().display()
             );
         }

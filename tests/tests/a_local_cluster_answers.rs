@@ -157,6 +157,28 @@ fn the_record_of_the_cluster_names_processes_that_run() -> Result<()> {
 }
 
 #[test]
+fn every_actor_of_every_node_is_shown_with_what_it_does() -> Result<()> {
+    let cluster = CLUSTER.get()?;
+    let shown = cluster.json(&["node", "inspect", "--json"])?;
+    let nodes = shown["nodes"].as_array().context("a list of nodes")?;
+    assert_eq!(nodes.iter().map(|node| &node["name"]).collect::<Vec<_>>(), ["node-1", "node-2", "node-3"]);
+    for node in nodes {
+        let children = node["actors"]["children"].as_array().context("a list of actors")?;
+        for kind in ["board", "telemetry", "link", "membership", "shard"] {
+            let mut actors = children.iter().filter(|actor| actor["kind"] == kind).peekable();
+            assert!(actors.peek().is_some(), "no {kind}: {node}");
+            assert!(
+                actors.all(|actor| actor["state"] == "running" && actor["doing"] != ""),
+                "{kind}: {node}"
+            );
+        }
+    }
+    let table = printed(cluster.run(&["node", "inspect"])?)?;
+    assert!(table.contains("├─ board") && table.contains("└─ shard"), "{table}");
+    Ok(())
+}
+
+#[test]
 fn every_process_answers_probes_and_tells_its_metrics() -> Result<()> {
     for process in CLUSTER.get()?.record()?.processes {
         let address = process.http.with_context(|| format!("{} has an HTTP port", process.id))?;

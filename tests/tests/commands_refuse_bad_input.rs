@@ -208,3 +208,9 @@ fn every_command_explains_itself() -> Result<()> {
     assert_eq!(models[0]["id"], "smollm2-135m-instruct");
     Ok(())
 }
+
+#[test]
+fn what_shows_no_actors_is_named_with_the_port_to_give() -> Result<()> {
+    let nobody = "127.0.0.1:1";
+    refused(&run(&["node", "inspect", "--endpoint", nobody])?, 1, &[nobody, "http.listen"])
+}

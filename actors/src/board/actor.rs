@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use helixflow_control::{BoardControl, Driver, Judged, Outcome, READING_DEADLINE};
-use helixflow_model::ClockControl;
+use helixflow_model::{BoardStanding, ClockControl};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::clock::{Clock, Hold, Releases};
 use super::latest::{Readings, Taken, driver_is_late};
 use super::progress::Progress;
-use super::{Board, ClockError};
+use super::{Board, BoardError, ClockError};
 use crate::host::Replica;
 use crate::mailbox::{Letter, Mailbox};
 use crate::roster::Roster;
@@ -69,6 +69,8 @@ pub(crate) struct BoardState<R> {
     /// When the board last answered.
     answered: Instant,
     late: bool,
+    /// Why it could not be read the last time.
+    failure: Option<BoardError>,
     /// Whether its driver answers for no board.
     suspect: bool,
 }
@@ -135,6 +137,7 @@ impl<R: Replica> BoardState<R> {
             began: now,
             answered: now,
             late: false,
+            failure: None,
             suspect: false,
         }
     }
@@ -164,27 +167,31 @@ impl<R: Replica> BoardState<R> {
 
     async fn read(&mut self) -> Outcome {
         let board = &self.board.info().board;
-        let was_late = self.late;
+        let (was_late, had_failed) = (self.late, self.failure.is_some());
         let answer = tokio::time::timeout(READING_DEADLINE, self.board.read()).await;
-        self.late = answer.is_err();
+        (self.late, self.failure) = (answer.is_err(), None);
         match answer {
             Ok(Ok(reading)) => {
                 self.answered = Instant::now();
-                return Outcome::Read(reading);
+                Outcome::Read(reading)
             }
             Ok(Err(error)) => {
-                tracing::debug!(%board, error, "cannot read the board");
-                return Outcome::Failed;
+                if !had_failed {
+                    tracing::warn!(%board, error, "the board cannot be read");
+                }
+                self.failure = Some(error);
+                Outcome::Failed
             }
-            Err(_) => {}
+            Err(_) => {
+                if !was_late {
+                    tracing::warn!(%board, "the board did not answer within {READING_DEADLINE:?}");
+                    self.alarm.send_replace(());
+                    // Its own alarm is no news.
+                    self.alarmed.mark_unchanged();
+                }
+                Outcome::Late
+            }
         }
-        if !was_late {
-            tracing::warn!(%board, "the board did not answer within {READING_DEADLINE:?}");
-            self.alarm.send_replace(());
-            // Its own alarm is no news.
-            self.alarmed.mark_unchanged();
-        }
-        Outcome::Late
     }
 
     /// Whether the driver can be trusted, now that this board is late or is not.
@@ -216,13 +223,14 @@ impl<R: Replica> BoardState<R> {
     /// Shows in the tree how the board stands.
     fn say(&self, judged: &Judged) {
         let Judged { standing, next_read, .. } = judged;
-        let trouble = match (self.late, self.suspect) {
-            (true, true) => ", its driver answers for no board",
-            (true, false) => ", it does not answer in time",
-            (false, _) => "",
+        let trouble = match (&self.failure, self.late, self.suspect) {
+            (Some(error), ..) => format!("; it cannot be read: {error}"),
+            (None, true, true) => "; its driver answers for no board".to_owned(),
+            (None, true, false) => "; it does not answer in time".to_owned(),
+            (None, false, _) => String::new(),
         };
-        self.station
-            .runs(format!("{}, {}; reads every {next_read:?}{trouble}", standing.band, standing.duty));
+        let BoardStanding { band, duty, .. } = standing;
+        self.station.runs(format!("{band}, {duty}; is read every {next_read:?}{trouble}"));
     }
 
     /// Replaces what is known of this board. What changes how it may be used is reported at once, and so is a fault, which

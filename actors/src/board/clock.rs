@@ -74,6 +74,8 @@ pub(super) struct Hold {
     held: bool,
     /// Whether one was set for certain.
     set: bool,
+    /// Whether the last order failed.
+    failing: bool,
     /// The order under way.
     under_way: Option<(ClockOrder, JoinHandle<()>)>,
     /// What to ask for next: it was asked for while another order was under way, or has failed.
@@ -82,7 +84,7 @@ pub(super) struct Hold {
 
 impl Hold {
     pub(super) const fn new(clock: Arc<Clock>, releases: Releases) -> Self {
-        Self { clock, releases, held: false, set: false, under_way: None, next: None }
+        Self { clock, releases, held: false, set: false, failing: false, under_way: None, next: None }
     }
 
     /// Carries out an order, or else what is left to do, and tells its outcome through `done`. Returns at once: a driver
@@ -114,6 +116,7 @@ impl Hold {
             Ok(()) => {
                 self.set = matches!(order, ClockOrder::Limit(_));
                 self.held = self.set;
+                self.failing = false;
             }
             Err(ClockError::NotPermitted { why }) => {
                 tracing::warn!(%board, why, "its clock is not ours to set: the board is only watched");
@@ -122,7 +125,11 @@ impl Hold {
                 return true;
             }
             Err(error @ ClockError::Failed(_)) => {
-                tracing::warn!(%board, ?order, error = %chain(error), "its clock was not set, and is tried again");
+                // It is tried again ten times a second, and told once.
+                if !self.failing {
+                    tracing::warn!(%board, ?order, error = %chain(error), "its clock was not set, and is tried again");
+                }
+                self.failing = true;
                 self.next = self.next.take().or(Some(order));
             }
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use helixflow_control::all_late;
-use helixflow_model::{Band, BoardId, BoardInfo, BoardReading, BoardReport, BoardStanding, Duty};
+use helixflow_model::{BoardId, BoardInfo, BoardReading, BoardReport, BoardStanding, Duty};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -60,17 +60,14 @@ pub struct BoardWatch(pub(crate) watch::Receiver<Readings>);
 impl BoardWatch {
     /// The first of these boards that takes no new requests; of all boards of the node where none is named.
     ///
-    /// A board in quarantine gets nothing, and one in the critical band has to shed work at once. To drain is another
-    /// thing: where else the work can go is known to the coordinators alone, and they place it there.
+    /// A board in quarantine gets nothing, whatever a gateway has heard of it. To spare a hot one, or to drain one, is
+    /// another thing: where else the work can go is known to the coordinators alone, and they route and place it there.
     pub fn barred(&self, boards: &[BoardId]) -> Option<Barred> {
         let readings = self.0.borrow();
         let is_meant = |board: &BoardId| boards.is_empty() || boards.contains(board);
-        let mut barred = readings.iter().filter(|(board, taken)| is_meant(board) && sheds(&taken.standing));
+        let mut barred = readings
+            .iter()
+            .filter(|(board, taken)| is_meant(board) && taken.standing.duty == Duty::Quarantine);
         barred.next().map(|(board, taken)| Barred { board: board.clone(), standing: taken.standing })
     }
-}
-
-/// Whether a board that stands so turns new requests away.
-fn sheds(standing: &BoardStanding) -> bool {
-    standing.band == Band::Critical || standing.duty == Duty::Quarantine
 }

@@ -27,7 +27,8 @@ const SETTING: Duration = Duration::from_millis(20);
 /// A board that is too hot, and obeys.
 struct Hot {
     info: BoardInfo,
-    clock: watch::Sender<Option<MegaHertz>>,
+    /// What its clock was set to, one after the other.
+    set: watch::Sender<Vec<Option<MegaHertz>>>,
 }
 
 impl Hot {
@@ -42,7 +43,11 @@ impl Hot {
         };
         let board = BoardId::new("hot").expect("a valid name");
         let info = BoardInfo { board, name: "hot".to_owned(), kind: DeviceKind::Simulated, limits };
-        Arc::new(Self { info, clock: watch::Sender::new(None) })
+        Arc::new(Self { info, set: watch::Sender::default() })
+    }
+
+    fn clock(&self) -> Option<MegaHertz> {
+        self.set.borrow().last().copied().flatten()
     }
 }
 
@@ -52,7 +57,7 @@ impl Board for Hot {
     }
 
     fn read(&self) -> BoxFuture<'_, Result<BoardReading, BoardError>> {
-        let clock = self.clock.borrow().unwrap_or(MegaHertz(1980));
+        let clock = self.clock().unwrap_or(MegaHertz(1980));
         let reading = BoardReading {
             core: Sensed::Live(MilliCelsius(92_000)),
             core_clock: Sensed::Live(clock),
@@ -65,7 +70,7 @@ impl Board for Hot {
     fn limit_clock(&self, clock: Option<MegaHertz>) -> BoxFuture<'_, Result<(), ClockError>> {
         async move {
             tokio::time::sleep(SETTING).await;
-            self.clock.send_replace(clock);
+            self.set.send_modify(|set| set.push(clock));
             Ok(())
         }
         .boxed()
@@ -117,18 +122,21 @@ async fn an_actor_that_is_killed_lets_its_clock_go() {
         station: ActorTree::new().of(ActorKind::Board, "hot"),
     };
     let (actor, ended) = BoardActor::spawn(None, BoardActor::new(), plan).await.expect("an actor");
-    board.clock.subscribe().wait_for(Option::is_some).await.expect("a board that lives");
+    board.set.subscribe().wait_for(|set| !set.is_empty()).await.expect("a board that lives");
     actor.kill();
     ended.await.expect("an end");
-    assert!(board.clock.borrow().is_some(), "nothing ran yet");
+    assert!(board.clock().is_some(), "nothing ran yet");
     all_released(releases, released).await;
-    assert_eq!(*board.clock.borrow(), None);
+    assert_eq!(board.clock(), None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_order_under_way_never_comes_after_the_release() {
+    let limit = Some(MegaHertz(1000));
     // Given up before it has begun, in its midst, and when it is over.
-    for wait in [None, Some(SETTING / 2), Some(SETTING * 2)] {
+    for (wait, set) in
+        [(None, vec![None]), (Some(SETTING / 2), vec![None]), (Some(SETTING * 2), vec![limit, None])]
+    {
         let board = Hot::new();
         let (releases, released) = mpsc::channel(1);
         let mut hold = Hold::new(Arc::new(Clock::new(board.clone())), releases.clone());
@@ -139,16 +147,15 @@ async fn an_order_under_way_never_comes_after_the_release() {
         drop(hold);
         all_released(releases, released).await;
         tokio::time::sleep(SETTING * 4).await;
-        assert_eq!(*board.clock.borrow(), None, "{wait:?}");
+        assert_eq!(*board.set.borrow(), set, "{wait:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_was_never_set_is_not_let_go() {
     let board = Hot::new();
-    board.clock.send_replace(Some(MegaHertz(900)));
     let (releases, released) = mpsc::channel(1);
     drop(Hold::new(Arc::new(Clock::new(board.clone())), releases.clone()));
     all_released(releases, released).await;
-    assert_eq!(*board.clock.borrow(), Some(MegaHertz(900)), "somebody else's");
+    assert!(board.set.borrow().is_empty());
 }

@@ -178,8 +178,11 @@ impl<R: Replica> Services<R> {
         myself: &Myself<R>,
         address: &str,
     ) -> Result<Option<ActorCell>, ActorProcessingErr> {
-        let is_wanted = self.coordinators.borrow().to_report_to().contains(address);
-        if !is_wanted || self.running.links.contains_key(address) {
+        if !self.coordinators.borrow().to_report_to().contains(address) {
+            self.tree.close(ActorKind::Link, address);
+            return Ok(None);
+        }
+        if self.running.links.contains_key(address) {
             return Ok(None);
         }
         let state = LinkState {
@@ -231,7 +234,7 @@ impl<R: Replica> Services<R> {
         });
     }
 
-    /// Schedules the restart of a service that has ended at `now`, the time since the supervisor began.
+    /// Schedules the restart of a service that has ended, unless it has spent its budget.
     pub(super) fn ended(&mut self, myself: &Myself<R>, child: ActorId, reason: &str) -> Result<(), GivenUp> {
         let Some(service) = self.running.children.remove(&child) else { return Ok(()) };
         match &service {

@@ -15,6 +15,8 @@ use tokio::time::Instant;
 
 /// How long a reading takes; so readings never fall on the beat of the reports.
 pub(crate) const READING: Duration = Duration::from_millis(7);
+/// How long it takes to set a clock.
+const SETTING: Duration = Duration::from_millis(20);
 /// The clock of a board that runs free.
 pub(crate) const HIGHEST: MegaHertz = MegaHertz(1980);
 /// A temperature at which a board has nothing to do.
@@ -126,6 +128,7 @@ impl Board for FakeBoard {
         async move {
             match obedience {
                 Obedience::Obeys => {
+                    tokio::time::sleep(SETTING).await;
                     self.clock.send_replace(clock);
                     Ok(())
                 }

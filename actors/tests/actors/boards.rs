@@ -26,7 +26,7 @@ async fn a_board_that_blocks_is_noticed_within_two_readings_and_stalls_nobody() 
     let coordinator = Coordinator::start(&env).await;
     let (host, _log) = FakeHost::new(Mood::Well);
     let (blocked, well) = (FakeBoard::new("blocked"), FakeBoard::new("well"));
-    let node = start_with(&env, &host, &[blocked.clone(), well.clone()]).await;
+    let node = start_with(&env, &host, [&blocked, &well]).await;
     coordinator.report(|report| report.boards.len() == 2).await;
 
     let called = in_time(blocked.blocks()).await;
@@ -50,7 +50,7 @@ async fn late_readings_fence_their_board_and_no_other() {
     let coordinator = Coordinator::start(&env).await;
     let (host, _log) = FakeHost::new(Mood::Well);
     let (blocked, well) = (FakeBoard::new("blocked"), FakeBoard::new("well"));
-    let node = start_with(&env, &host, &[blocked.clone(), well.clone()]).await;
+    let node = start_with(&env, &host, [&blocked, &well]).await;
     coordinator.order(5, &[(1, 1)]);
     coordinator.phase(1, 1, ReplicaPhase::Ready).await;
     let boards = node.boards();
@@ -98,7 +98,7 @@ async fn a_blocked_reading_is_given_up_at_its_deadline_and_the_board_is_read_aga
     let coordinator = Coordinator::start(&env).await;
     let (host, _log) = FakeHost::new(Mood::Well);
     let blocked = FakeBoard::new("blocked");
-    let _node = start_with(&env, &host, &[blocked.clone()]).await;
+    let _node = start_with(&env, &host, [&blocked]).await;
     coordinator.report(|report| !report.boards.is_empty()).await;
     let called = in_time(blocked.blocks()).await;
     let late = coordinator.report(|report| board(report, &blocked).standing.weight < Permille(1000)).await;
@@ -116,12 +116,27 @@ async fn a_blocked_reading_is_given_up_at_its_deadline_and_the_board_is_read_aga
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_board_that_begins_to_be_late_has_the_others_read_at_once() {
+    let env = Env::simulated(6);
+    let coordinator = Coordinator::start(&env).await;
+    let (host, _log) = FakeHost::new(Mood::Well);
+    let (blocked, well) = (FakeBoard::new("blocked"), FakeBoard::new("well"));
+    let _node = start_with(&env, &host, [&blocked, &well]).await;
+    coordinator.report(|report| report.boards.len() == 2).await;
+    let called = in_time(blocked.blocks()).await;
+    let mut asked = well.asked.subscribe();
+    let next = in_time(asked.wait_for(|asked| asked.last().is_some_and(|(at, _)| *at > called))).await;
+    let next = next.expect("a board that lives").last().expect("a reading").0;
+    assert_eq!(next - called, READING_DEADLINE);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_change_of_band_is_reported_at_once() {
     let env = Env::simulated(5);
     let coordinator = Coordinator::start(&env).await;
     let (host, _log) = FakeHost::new(Mood::Well);
     let heated = FakeBoard::new("heated");
-    let _node = start_with(&env, &host, &[heated.clone()]).await;
+    let _node = start_with(&env, &host, [&heated]).await;
     coordinator.report(|report| !report.boards.is_empty()).await;
     heated.answer.send_replace(Answer::Degrees(TOO_HOT));
     let report = coordinator.report(|report| board(report, &heated).standing.band >= Band::Hot).await;

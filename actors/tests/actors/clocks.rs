@@ -45,7 +45,7 @@ async fn a_hot_board_is_slowed_and_said_to_be_until_it_has_cooled() {
     let coordinator = Coordinator::start(&env).await;
     let (host, _log) = FakeHost::new(Mood::Well);
     let board = hot("hot");
-    let _node = start_with(&env, &host, &[board.clone()]).await;
+    let _node = start_with(&env, &host, [&board]).await;
     is_held(&board).await;
     let report = coordinator.report(|report| control(report) == Some(ClockControl::Governed)).await;
     assert!(report.boards[0].standing.target_clock.is_some(), "{report:?}");
@@ -61,7 +61,7 @@ async fn a_board_whose_clock_is_not_ours_to_set_is_only_watched() {
     let (host, _log) = FakeHost::new(Mood::Well);
     let board = hot("hot");
     board.obedience.send_replace(Obedience::NotPermitted);
-    let mut node = start_with(&env, &host, &[board.clone()]).await;
+    let mut node = start_with(&env, &host, [&board]).await;
     let report = coordinator.report(|report| control(report) == Some(ClockControl::MonitorOnly)).await;
     let later = coordinator.report(|later| later.sequence > report.sequence + 20).await;
     assert_eq!(control(&later), Some(ClockControl::MonitorOnly));
@@ -76,7 +76,7 @@ async fn a_clock_that_somebody_else_has_set_is_theirs_also_when_the_node_ends() 
     let coordinator = Coordinator::start(&env).await;
     let (host, _log) = FakeHost::new(Mood::Well);
     let board = hot("hot");
-    let mut node = start_with(&env, &host, &[board.clone()]).await;
+    let mut node = start_with(&env, &host, [&board]).await;
     is_held(&board).await;
     coordinator.report(|report| control(report) == Some(ClockControl::Governed)).await;
     board.obedience.send_replace(Obedience::Overruled);
@@ -93,7 +93,7 @@ async fn an_order_that_fails_is_given_again() {
     let (host, _log) = FakeHost::new(Mood::Well);
     let board = hot("hot");
     board.obedience.send_replace(Obedience::Fails);
-    let _node = start_with(&env, &host, &[board.clone()]).await;
+    let _node = start_with(&env, &host, [&board]).await;
     is_ordered(&board, 3).await;
     board.obedience.send_replace(Obedience::Obeys);
     is_held(&board).await;
@@ -105,7 +105,7 @@ async fn a_clock_that_blocks_holds_up_no_reading() {
     let (host, _log) = FakeHost::new(Mood::Well);
     let board = hot("hot");
     board.obedience.send_replace(Obedience::Blocks);
-    let _node = start_with(&env, &host, &[board.clone()]).await;
+    let _node = start_with(&env, &host, [&board]).await;
     is_ordered(&board, 1).await;
     let before = board.asked.borrow().len();
     is_ordered(&board, 2).await;
@@ -141,7 +141,7 @@ async fn a_clock_that_could_not_be_let_go_in_time_is_tried_once_more_before_the_
     let env = Env::simulated(6);
     let (host, _log) = FakeHost::new(Mood::Well);
     let board = hot("hot");
-    let mut node = start_with(&env, &host, &[board.clone()]).await;
+    let mut node = start_with(&env, &host, [&board]).await;
     is_held(&board).await;
     board.obedience.send_replace(Obedience::Blocks);
     let orders = *board.orders.borrow();
@@ -157,7 +157,7 @@ async fn a_driver_that_lets_no_clock_go_does_not_hold_the_node() {
     let env = Env::simulated(7);
     let (host, _log) = FakeHost::new(Mood::Well);
     let board = hot("hot");
-    let mut node = start_with(&env, &host, &[board.clone()]).await;
+    let mut node = start_with(&env, &host, [&board]).await;
     is_held(&board).await;
     board.obedience.send_replace(Obedience::Blocks);
     board.answer.send_replace(Answer::Blocks);
@@ -171,7 +171,7 @@ async fn a_board_actor_that_panics_lets_the_clock_go_and_its_successor_holds_it_
     let env = Env::simulated(8);
     let (host, _log) = FakeHost::new(Mood::Well);
     let board = hot("hot");
-    let _node = start_with(&env, &host, &[board.clone()]).await;
+    let _node = start_with(&env, &host, [&board]).await;
     is_held(&board).await;
     board.answer.send_replace(Answer::Panics);
     is_free(&board).await;
@@ -185,7 +185,7 @@ async fn a_node_that_gives_up_drains_its_shards_and_lets_its_clocks_go() {
     let coordinator = Coordinator::start(&env).await;
     let (host, mut log) = FakeHost::new(Mood::Well);
     let (broken, held) = (FakeBoard::new("broken"), hot("held"));
-    let mut node = start_with(&env, &host, &[broken.clone(), held.clone()]).await;
+    let mut node = start_with(&env, &host, [&broken, &held]).await;
     coordinator.order(5, &[(1, 1)]);
     coordinator.phase(1, 1, ReplicaPhase::Ready).await;
     is_held(&held).await;

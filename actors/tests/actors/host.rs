@@ -120,14 +120,14 @@ impl Drop for FakeReplica {
 
 /// Starts a node's actors on the host; its folder is always the same, as after a restart.
 pub(crate) async fn start(env: &Env, host: &Arc<FakeHost>) -> NodeActors<FakeHost> {
-    start_with(env, host, &[FakeBoard::new("fake-0")]).await
+    start_with(env, host, [&FakeBoard::new("fake-0")]).await
 }
 
 /// The same with these boards.
-pub(crate) async fn start_with(
+pub(crate) async fn start_with<'b>(
     env: &Env,
     host: &Arc<FakeHost>,
-    boards: &[Arc<FakeBoard>],
+    boards: impl IntoIterator<Item = &'b Arc<FakeBoard>>,
 ) -> NodeActors<FakeHost> {
     let identity = NodeIdentity {
         cluster: cluster(),
@@ -141,7 +141,7 @@ pub(crate) async fn start_with(
         identity,
         coordinators: vec![ADDRESS.to_owned()],
         folder: PathBuf::from("/node"),
-        boards: boards.iter().map(|board| Arc::clone(board) as Arc<dyn Board>).collect(),
+        boards: boards.into_iter().map(|board| Arc::clone(board) as Arc<dyn Board>).collect(),
         host: Arc::clone(host),
         env: env.clone(),
     };

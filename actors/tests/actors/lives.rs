@@ -14,7 +14,8 @@ async fn a_node_joins_runs_its_part_and_reports_it() {
     let _node = start(&env, &host).await;
     coordinator.order(5, &[(1, 1)]);
     let report = coordinator.phase(1, 1, ReplicaPhase::Ready).await;
-    assert_eq!((report.node.0, report.replicas[0].load.queued), (NODE, 3));
+    let load = report.replicas[0].load;
+    assert_eq!((report.node.0, load.queued, load.busy_milli), (NODE, 3, 3000));
     assert_eq!(report.replicas[0].numerics.0, "fake-1");
     assert_eq!(read(&mut log), ["fetch replica-1 g1", "load replica-1 g1"]);
     let later =

@@ -18,7 +18,7 @@ async fn every_actor_is_listed_with_what_it_does() {
     let env = Env::simulated(1);
     let coordinator = Coordinator::start(&env).await;
     let (host, _log) = FakeHost::new(Mood::Well);
-    let node = start_with(&env, &host, &[FakeBoard::new("gpu-0"), FakeBoard::new("gpu-1")]).await;
+    let node = start_with(&env, &host, &["gpu-0", "gpu-1"].map(FakeBoard::new)).await;
     coordinator.order(5, &[(1, 1), (2, 4)]);
     coordinator.phase(2, 4, ReplicaPhase::Ready).await;
     coordinator.phase(1, 1, ReplicaPhase::Ready).await;
@@ -55,7 +55,7 @@ async fn an_actor_that_failed_shows_what_is_spent_of_its_budget_and_one_that_is_
     let coordinator = Coordinator::start(&env).await;
     let (host, _log) = FakeHost::new(Mood::Well);
     let board = FakeBoard::new("gpu-0");
-    let node = start_with(&env, &host, &[board.clone()]).await;
+    let node = start_with(&env, &host, [&board]).await;
     coordinator.order(5, &[(1, 1)]);
     coordinator.phase(1, 1, ReplicaPhase::Ready).await;
     let spent = |kind, name| {

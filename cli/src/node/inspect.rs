@@ -77,7 +77,8 @@ fn show(nodes: Vec<Node>, json: bool) -> anyhow::Result<()> {
         return terminal::line(trees);
     }
     for Node { name, http, actors } in &nodes {
-        terminal::write(format_args!("{name}   {http}\n\n{}\n\n", tree::render(actors)))?;
+        let at = if name == http { String::new() } else { format!("   {http}") };
+        terminal::write(format_args!("{name}{at}\n\n{}\n\n", tree::render(actors)))?;
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ pub(crate) enum Command {
     Run(DaemonArgs),
     /// Show the actors of running nodes: what each does, what waits for it, how often it was started again
     #[command(
-        after_help = "The answer comes from the node's HTTP port and asks no actor, so it comes also while one of them hangs.\n\n  helixflow node inspect                                 the nodes of the local cluster\n  helixflow node inspect --endpoint 10.0.0.7:9101 --json  one node, for a script"
+        after_help = "The answer comes from the node's HTTP port and asks no actor, so it comes also while one of them hangs.\n\n  helixflow node inspect                                  the nodes of the local cluster\n  helixflow node inspect --endpoint 10.0.0.7:9101 --json  one node, for a script"
     )]
     Inspect(inspect::Args),
     /// Free the clocks that a node which is gone has left set on this machine's GPUs

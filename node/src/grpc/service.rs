@@ -28,7 +28,7 @@ impl ShardGrpc {
     }
 
     fn replica(&self, fence: Option<v1::Fence>) -> Result<Arc<ShardReplica>, Status> {
-        fenced(&self.roster.borrow(), &self.boards, fence)
+        fenced(&self.roster.borrow(), fence, |boards| self.boards.barred(boards))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use helixflow_env::Env;
 use helixflow_model::ReplicaPhase;
-use helixflow_node::NodeError;
+use helixflow_node::{ActorKind, ActorReport, NodeError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::model;
@@ -40,6 +40,16 @@ async fn the_probes_and_the_metrics_are_served() {
     assert!(get(&world.env, "/healthz").await.ends_with("ok\n"));
     assert!(get(&world.env, "/readyz").await.starts_with("HTTP/1.1 200"));
     assert!(get(&world.env, "/metrics").await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tree_of_actors_is_served_as_json() {
+    let world = World::ready().await;
+    let answer = get(&world.env, "/actors").await;
+    let (_, body) = answer.split_once("\r\n\r\n").expect("an answer");
+    let tree: ActorReport = serde_json::from_str(body).expect("a tree");
+    let kinds: Vec<ActorKind> = tree.all().iter().map(|actor| actor.kind).collect();
+    assert!(ActorKind::ALL.iter().all(|kind| kinds.contains(kind)), "{tree:#?}");
 }
 
 async fn get(env: &Env, path: &str) -> String {
