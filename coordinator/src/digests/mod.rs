@@ -86,7 +86,8 @@ impl Exchange {
         now: Instant,
     ) {
         let sign = Arc::new(self.message(Vec::new()));
-        let digest = speaks.then(|| Arc::new(self.message(nodes(&self.region, &self.reports.borrow(), now))));
+        let reports = Arc::clone(&self.reports.borrow());
+        let digest = speaks.then(|| Arc::new(self.message(nodes(&self.region, &reports, now))));
         let told = |id: CoordinatorId, known: &Coordinator| match known.region == self.region {
             true => (id > self.us).then(|| Arc::clone(&sign)),
             false => digest.clone(),

@@ -100,10 +100,10 @@ fn the_worst_goes_first_where_a_record_has_no_room_for_all() {
     let mut state = able(nodes);
     let mut reports: Vec<_> =
         (1..=nodes as u64).map(|n| report(n, &[heat(Duty::Full, Band::Warm)])).collect();
-    reports[1] = report(2, &[heat(Duty::Quarantine, Band::Cool)]);
+    reports[nodes - 1] = report(nodes as u64, &[heat(Duty::Quarantine, Band::Cool)]);
     let first = changes(&state, &reports);
     assert_eq!(recorded(first.clone()).len(), MAX_HEAT_CHANGES);
-    assert!(recorded(first.clone()).contains_key(&NodeId(2)));
+    assert!(recorded(first.clone()).contains_key(&NodeId(nodes as u64)));
     apply(&mut state, first.unwrap());
     assert_eq!(recorded(changes(&state, &reports)).len(), 2);
     let all = (1..=nodes as u64).map(|n| (NodeId(n), Heat::default())).collect();
