@@ -21,5 +21,6 @@ mod telemetry;
 pub use config::CoordinatorConfig;
 pub use coordinator::{Coordinator, run};
 pub use error::CoordinatorError;
+pub use gateway::Routing;
 pub use offline::Offline;
 pub use ports::Addresses;
