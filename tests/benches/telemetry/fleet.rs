@@ -47,6 +47,7 @@ const MEMORY: u64 = 1 << 40;
 /// Nodes that report to one coordinator.
 pub(crate) struct Fleet {
     way: Arc<Way>,
+    /// In the order of their ids.
     nodes: Vec<Arc<Node>>,
 }
 
@@ -121,6 +122,8 @@ impl Fleet {
             self.nodes.push(Arc::clone(&node));
             tokio::spawn(live(node, Arc::clone(&self.way)));
         }
+        // Those that join at once get their ids in any order.
+        self.nodes.sort_by_key(|node| node.id);
         self.heard().await
     }
 

@@ -82,7 +82,7 @@ pub(crate) async fn measure(config: &Path, nodes: usize, time: Duration) -> Resu
     .await??;
     let still = fresh(&routing);
     ensure!(still >= nodes * 99 / 100, "only {still} of {nodes} nodes were heard to the end");
-    summary(seen, nodes, time)
+    summary(&seen, nodes, time)
 }
 
 /// Candidates whose nodes were heard lately.
@@ -135,7 +135,7 @@ fn cpu_now() -> Duration {
     Duration::new(seconds.unwrap_or_default(), nanos.unwrap_or_default())
 }
 
-fn summary(seen: Vec<Seen>, candidates: usize, time: Duration) -> Result<Picked> {
+fn summary(seen: &[Seen], candidates: usize, time: Duration) -> Result<Picked> {
     let swaps = seen.iter().map(|seen| seen.swaps.saturating_sub(1)).max().unwrap_or_default();
     let sorted = |of: fn(&Seen) -> &Vec<f64>| {
         let mut all: Vec<f64> = seen.iter().flat_map(of).copied().collect();

@@ -123,6 +123,6 @@ impl Moves {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         let bits = (z ^ (z >> 31)) >> 32;
-        u32::try_from(bits * u64::from(count) >> 32).unwrap_or_default()
+        u32::try_from((bits * u64::from(count)) >> 32).unwrap_or_default()
     }
 }
