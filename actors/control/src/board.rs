@@ -1,0 +1,148 @@
+//! One board, judged: what its reading says, how hot it counts, which clock it gets, what it may be asked to do.
+//!
+//! [`BoardControl::take`] is the one entry: the board actor calls it with real readings, the simulated fleet with those
+//! of a model. Heat is decided on with what was known before the reading, and learnt from afterwards: so of two
+//! readings that differ in temperature alone, the hotter never gets the higher clock, the milder band or the milder
+//! duty. Reading the board, setting its clock and telling others of it are the caller's.
+
+use std::time::Duration;
+
+use helixflow_model::{Band, BoardLimits, BoardReading, BoardStanding, ClockControl, Duty, Permille};
+
+use crate::faults::Faults;
+use crate::thermal::{Bands, ClockOrder, Governor, Request, Thermal};
+
+mod clock_watch;
+mod ladder;
+mod pace;
+mod punctuality;
+mod sensing;
+
+use clock_watch::ClockWatch;
+use ladder::{Ladder, Signs};
+use pace::Pace;
+use punctuality::Punctuality;
+pub use punctuality::{Driver, READING_DEADLINE, all_late};
+pub use sensing::Sensing;
+
+/// What one attempt to read the board brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its sensors' values, each as the device told it.
+    Read(BoardReading),
+    /// Nothing within [`READING_DEADLINE`].
+    Late,
+    /// An error: no sensor could be read.
+    Failed,
+}
+
+/// What one attempt to read the board led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// The reading, with each sensor's state as the readings before tell it; the one before where there is none.
+    pub reading: BoardReading,
+    /// What follows from it.
+    pub standing: BoardStanding,
+    /// What to do with the clock, where that changes.
+    pub order: Option<ClockOrder>,
+    /// How long to wait before the next attempt.
+    pub next_read: Duration,
+}
+
+/// Everything that is decided about one board, and what the readings so far have taught.
+#[derive(Clone, Debug)]
+pub struct BoardControl {
+    sensing: Sensing,
+    punctuality: Punctuality,
+    thermal: Thermal,
+    bands: Bands,
+    governor: Governor,
+    watch: ClockWatch,
+    faults: Faults,
+    ladder: Ladder,
+    pace: Pace,
+    /// The last reading, as it was judged.
+    last: BoardReading,
+}
+
+impl BoardControl {
+    /// A board of which nothing is known but its limits, and whether its clock may be set.
+    pub fn new(limits: BoardLimits, control: ClockControl) -> Self {
+        Self {
+            sensing: Sensing::new(limits),
+            punctuality: Punctuality::default(),
+            thermal: Thermal::new(limits),
+            bands: Bands::default(),
+            governor: Governor::default(),
+            watch: ClockWatch::new(control),
+            faults: Faults::default(),
+            ladder: Ladder::default(),
+            pace: Pace::default(),
+            last: BoardReading::default(),
+        }
+    }
+
+    /// Takes in one attempt to read the board, at `now`: the time since the process began.
+    pub fn take(&mut self, outcome: Outcome, driver: Driver, now: Duration) -> Judged {
+        self.punctuality.take(matches!(outcome, Outcome::Read(_)), driver, now);
+        match outcome {
+            Outcome::Read(raw) => self.see(raw, now),
+            // Every sensor is silent; what memory the devices have is as it was.
+            Outcome::Failed => {
+                let devices = std::mem::take(&mut self.last.devices);
+                self.see(BoardReading { devices, ..BoardReading::default() }, now);
+            }
+            Outcome::Late => self.miss(driver, now),
+        }
+        let band = self.bands.take(&self.thermal, now);
+        let limit = self.governor.limit(&self.thermal);
+        let control = self.watch.take(&self.last, limit, now);
+        let request = Request { band, governed: control == ClockControl::Governed, now };
+        let order = self.governor.take(&self.thermal, &request);
+        if order.is_some() {
+            self.watch.ordered(now);
+        }
+        let duty = self.duty(band, now);
+        let standing = self.standing(band, duty, control);
+        self.thermal.learn();
+        let next_read = self.pace.take(&self.last, self.thermal.is_busy(), &standing, now);
+        Judged { reading: self.last.clone(), standing, order, next_read }
+    }
+
+    /// The driver refused an order of ours: from now on the board is only watched.
+    pub const fn clock_refused(&mut self) {
+        self.watch.refused();
+    }
+
+    fn see(&mut self, raw: BoardReading, now: Duration) {
+        self.last = self.sensing.take(raw, now);
+        self.faults.take(&self.last, now);
+        self.thermal.see(&self.last, self.governor.limit(&self.thermal), now);
+    }
+
+    /// No reading came. The last one stands, but what had happened by then is told once.
+    fn miss(&mut self, driver: Driver, now: Duration) {
+        self.last.faults.clear();
+        self.thermal.unseen(self.last.is_blind() || self.punctuality.is_blind(driver, now));
+    }
+
+    fn duty(&mut self, band: Band, now: Duration) -> Duty {
+        let faults = self.faults.demand(now);
+        let fenced = self.punctuality.is_fenced();
+        self.ladder.take(&Signs { band, blind: self.thermal.is_blind(), faults, fenced, now })
+    }
+
+    fn standing(&self, band: Band, duty: Duty, control: ClockControl) -> BoardStanding {
+        let asked = self.governor.asked(&self.thermal);
+        BoardStanding {
+            band,
+            duty,
+            control,
+            target_clock: self.governor.limit(&self.thermal),
+            forecast: self.thermal.forecast(asked),
+            headroom: self.thermal.headroom(asked),
+            speed: self.governor.speed(&self.thermal),
+            weight: Permille(self.punctuality.weight()),
+        }
+    }
+}

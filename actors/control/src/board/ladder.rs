@@ -1,0 +1,141 @@
+//! The ladder: no new shards, drain, quarantine, probation and return. The governor's lower clock is the rung before.
+//!
+//! Up at once to whatever is demanded; down one rung at a time after a quiet time. Quarantine is left through probation
+//! alone, and each stay is longer than the one before.
+
+use std::time::Duration;
+
+use helixflow_model::{Band, Duty};
+
+/// Hot for so long: the governor has done what it can, and another shard would add heat.
+const HOT_NO_SHARDS: Duration = Duration::from_secs(30);
+
+/// Heat that has not been told for so long will not be told again by itself.
+const BLIND_DRAINS: Duration = Duration::from_secs(300);
+
+/// Critical for so long although no new work comes: what is there must go too.
+const CRITICAL_DRAINS: Duration = Duration::from_secs(30);
+
+/// Critical for so long although it drains: the cooling has failed.
+const CRITICAL_QUARANTINES: Duration = Duration::from_secs(120);
+
+/// A rung is left downwards after so long a time without a reason for it.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// The first stay in quarantine without a sign of trouble, doubled with each further stay, up to the longest.
+const STAY: Duration = Duration::from_secs(60);
+const LONGEST_STAY: Duration = Duration::from_secs(6 * 3600);
+
+/// Probation, without a sign of trouble.
+const PROBATION: Duration = Duration::from_secs(300);
+
+/// What the ladder decides on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Signs {
+    /// How hot the board counts.
+    pub(super) band: Band,
+    /// Whether its heat cannot be told.
+    pub(super) blind: bool,
+    /// What its faults demand.
+    pub(super) faults: Duty,
+    /// Whether its readings are late too often.
+    pub(super) fenced: bool,
+    /// The time since the process began.
+    pub(super) now: Duration,
+}
+
+/// What one board may be asked to do.
+#[derive(Clone, Debug)]
+pub(super) struct Ladder {
+    duty: Duty,
+    hot: Option<Duration>,
+    critical: Option<Duration>,
+    blind: Option<Duration>,
+    /// Since when nothing has demanded the rung that the board stands on.
+    quiet: Option<Duration>,
+    stay: Duration,
+}
+
+impl Default for Ladder {
+    fn default() -> Self {
+        Self { duty: Duty::Full, hot: None, critical: None, blind: None, quiet: None, stay: STAY }
+    }
+}
+
+impl Ladder {
+    /// The duty now.
+    pub(super) fn take(&mut self, signs: &Signs) -> Duty {
+        let demanded = self.demanded(signs);
+        match self.duty {
+            Duty::Probation if demanded > Duty::Probation => self.quarantine(),
+            Duty::Probation | Duty::Quarantine => self.come_back(demanded, signs),
+            Duty::Full | Duty::NoNewShards | Duty::Drain if demanded > self.duty => {
+                if demanded == Duty::Quarantine { self.quarantine() } else { self.go(demanded) }
+            }
+            Duty::Full | Duty::NoNewShards | Duty::Drain => self.ease(demanded, signs),
+        }
+        self.duty
+    }
+
+    fn demanded(&mut self, signs: &Signs) -> Duty {
+        let now = signs.now;
+        let hot = lasted(&mut self.hot, signs.band >= Band::Hot, now);
+        let critical = lasted(&mut self.critical, signs.band == Band::Critical, now);
+        let blind = lasted(&mut self.blind, signs.blind, now);
+        let by = |lasted: Option<Duration>, least: Duration, duty: Duty| match lasted {
+            Some(time) if time >= least => duty,
+            _ => Duty::Full,
+        };
+        [
+            signs.faults,
+            if signs.fenced { Duty::Quarantine } else { Duty::Full },
+            by(critical, CRITICAL_QUARANTINES, Duty::Quarantine),
+            by(critical, CRITICAL_DRAINS, Duty::Drain),
+            by(critical, Duration::ZERO, Duty::NoNewShards),
+            by(blind, BLIND_DRAINS, Duty::Drain),
+            by(hot, HOT_NO_SHARDS, Duty::NoNewShards),
+        ]
+        .into_iter()
+        .fold(Duty::Full, Duty::max)
+    }
+
+    fn go(&mut self, duty: Duty) {
+        self.duty = duty;
+        self.quiet = None;
+    }
+
+    fn quarantine(&mut self) {
+        self.go(Duty::Quarantine);
+    }
+
+    /// From quarantine through probation to full duty.
+    fn come_back(&mut self, demanded: Duty, signs: &Signs) {
+        let calm = demanded == Duty::Full && signs.band <= Band::Warm;
+        let Some(quiet) = lasted(&mut self.quiet, calm, signs.now) else { return };
+        match self.duty {
+            Duty::Quarantine if quiet >= self.stay => {
+                self.stay = (self.stay * 2).min(LONGEST_STAY);
+                self.go(Duty::Probation);
+            }
+            Duty::Probation if quiet >= PROBATION => self.go(Duty::Full),
+            _ => {}
+        }
+    }
+
+    fn ease(&mut self, demanded: Duty, signs: &Signs) {
+        let calm = demanded < self.duty && signs.band <= Band::Warm;
+        if lasted(&mut self.quiet, calm, signs.now).is_some_and(|quiet| quiet >= QUIET) {
+            let milder = if self.duty == Duty::Drain { Duty::NoNewShards } else { Duty::Full };
+            self.go(milder.max(demanded));
+        }
+    }
+}
+
+/// How long something has lasted, none where it does not hold now; `since` remembers.
+fn lasted(since: &mut Option<Duration>, holds: bool, now: Duration) -> Option<Duration> {
+    if !holds {
+        *since = None;
+        return None;
+    }
+    Some(now.saturating_sub(*since.get_or_insert(now)))
+}

@@ -1,0 +1,129 @@
+//! Where heat costs a board its speed, and where it counts as critical.
+//!
+//! Both come from the board's own limits, since they differ by product, and from what it shows: a clock that heat holds
+//! down already tells that the limit lies lower than believed.
+
+use helixflow_model::BoardLimits;
+
+/// Taken for a die whose driver tells no limit: NVIDIA's datacenter boards are specified from 83 °C upwards, so this
+/// costs the others some speed, and no board its safety.
+pub(crate) const CORE_DEFAULT: f64 = 83.0;
+
+/// The same for the memory: high-bandwidth memory doubles its refresh, and slows, near 95 °C.
+pub(crate) const MEMORY_DEFAULT: f64 = 92.0;
+
+/// Degrees between the hardware's slowdown and where the firmware begins to step the clock, where only the former is
+/// told; the datacenter boards that tell both have two to four.
+const FIRMWARE_BEFORE_HARDWARE: f64 = 3.0;
+
+/// Beyond the firmware's limit by this much a board counts as critical: whole-degree sensors touch the limit itself in
+/// normal work.
+const CRITICAL_OVER: f64 = 2.0;
+
+/// At the latest this much under the hardware's slowdown.
+const CRITICAL_BEFORE_HARDWARE: f64 = 1.0;
+
+/// The lowest limit that is believed or learnt: below it no silicon is held back by its heat.
+const LEAST: f64 = 50.0;
+
+/// The highest that is believed.
+const MOST: f64 = 110.0;
+
+/// Degrees a second by which a learnt limit returns to the one that was told: 1 K in ten minutes.
+const RETURNS: f64 = 1.0 / 600.0;
+
+/// The limits of one place on the board, in degrees Celsius.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Limit {
+    /// As the board told them.
+    told: f64,
+    /// Where heat costs speed, as far as is known now.
+    costs: f64,
+    /// From where the place counts as critical, relative to `costs`.
+    critical_over: f64,
+}
+
+impl Limit {
+    pub(super) fn core(limits: BoardLimits, default: f64) -> Self {
+        let operating = limits.operating.map(super::degrees);
+        let slowdown = limits.slowdown.map(super::degrees);
+        let costs = match (operating, slowdown) {
+            (Some(operating), Some(slowdown)) => operating.min(slowdown - 1.0),
+            (Some(operating), None) => operating,
+            (None, Some(slowdown)) => slowdown - FIRMWARE_BEFORE_HARDWARE,
+            (None, None) => default,
+        };
+        let before_hardware = slowdown.map_or(f64::INFINITY, |at| at - CRITICAL_BEFORE_HARDWARE - costs);
+        Self::new(costs, CRITICAL_OVER.min(before_hardware).max(0.0))
+    }
+
+    pub(super) fn memory(limits: BoardLimits, default: f64) -> Self {
+        Self::new(limits.memory.map_or(default, super::degrees), 0.0)
+    }
+
+    const fn new(costs: f64, critical_over: f64) -> Self {
+        let told = costs.clamp(LEAST, MOST);
+        Self { told, costs: told, critical_over }
+    }
+
+    /// Where heat costs speed.
+    pub(super) const fn costs(&self) -> f64 {
+        self.costs
+    }
+
+    /// From where the place counts as critical.
+    pub(super) const fn critical(&self) -> f64 {
+        self.costs + self.critical_over
+    }
+
+    /// Learns from a temperature, and from whether heat held the clock down at it, after `step` seconds.
+    pub(super) fn learn(&mut self, temperature: f64, throttled: bool, step: f64) {
+        if throttled && temperature < self.costs {
+            self.costs = temperature.max(LEAST);
+        } else if !throttled {
+            self.costs = (self.costs + RETURNS * step).min(self.told);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use helixflow_model::MilliCelsius;
+
+    use super::*;
+
+    fn limits(operating: Option<i32>, slowdown: Option<i32>) -> BoardLimits {
+        let degrees = |value: i32| MilliCelsius(value * 1000);
+        BoardLimits {
+            operating: operating.map(degrees),
+            slowdown: slowdown.map(degrees),
+            ..BoardLimits::default()
+        }
+    }
+
+    #[test]
+    fn limits_are_the_boards_own_and_stated_where_it_tells_none() {
+        let costs = |operating, slowdown| Limit::core(limits(operating, slowdown), CORE_DEFAULT).costs();
+        assert_eq!(costs(Some(87), Some(89)), 87.0);
+        assert_eq!(costs(None, Some(89)), 86.0);
+        assert_eq!(costs(Some(95), Some(89)), 88.0);
+        assert_eq!(costs(None, None), CORE_DEFAULT);
+    }
+
+    #[test]
+    fn critical_lies_under_the_hardwares_slowdown() {
+        assert_eq!(Limit::core(limits(Some(87), Some(89)), CORE_DEFAULT).critical(), 88.0);
+        assert_eq!(Limit::core(limits(Some(85), Some(89)), CORE_DEFAULT).critical(), 87.0);
+    }
+
+    #[test]
+    fn a_clock_held_down_by_heat_lowers_the_limit_and_time_brings_it_back() {
+        let mut limit = Limit::core(limits(Some(87), None), CORE_DEFAULT);
+        limit.learn(80.0, true, 0.1);
+        assert_eq!(limit.costs(), 80.0);
+        for _ in 0..3600 {
+            limit.learn(70.0, false, 1.0);
+        }
+        assert!((limit.costs() - 86.0).abs() < 0.01, "{}", limit.costs());
+    }
+}

@@ -1,0 +1,230 @@
+//! One place whose heat is bounded, the die or the memory: a model of its temperature, fitted as readings come.
+//!
+//! The temperature is a base (the inlet) plus a sum of power through lags of fixed time constants, each with its own
+//! resistance: the physics of stacked first-order bodies (die, lid, heat sink), linear in what is fitted. Only the base
+//! and the resistances are learnt, from power alone, so the rounding of a whole-degree sensor does not bias them. What
+//! the model does not explain is carried along as an offset, so a forecast always starts from the temperature read.
+
+use super::estimator::{Fit, Prior, left};
+use super::limit::Limit;
+
+/// Time constants of the lags in seconds: die and spreader, heat sink, and the slow remainder.
+const CORE_LAGS: [f64; 3] = [2.5, 12.0, 60.0];
+
+/// Memory stands beside the die under the same sink and follows it more slowly.
+const MEMORY_LAGS: [f64; 3] = [5.0, 20.0, 80.0];
+
+/// Seconds ahead that a forecast looks: the nearer guards the fast lag, the farther the middle one. The slow one is
+/// left to the readings to come, which are a tenth of a second apart when it matters.
+const HORIZONS: [f64; 2] = [3.0, 12.0];
+
+/// The base believed before the first reading, degrees Celsius.
+const BASE: Prior = Prior { value: 30.0, spread: 15.0, walk: 0.05, least: -20.0, most: 80.0 };
+
+/// Degrees over the base at full power in the steady state that are believed beforehand: datacenter boards are cooled
+/// so that full power at a normal inlet stays under the limit by a few degrees.
+const RISE: f64 = 45.0;
+
+/// Shares of the rise by lag, believed beforehand.
+const SHARES: [f64; 3] = [0.4, 0.3, 0.3];
+
+/// Seconds between the values that the fit learns from; what comes between is averaged, which takes most of the
+/// rounding out.
+const LEARN_EVERY: f64 = 1.0;
+
+/// Variance of one such value, K²: a rounded degree, and what three lags cannot follow. Errors of neighbouring values
+/// are alike, so it is larger than either.
+const NOISE: f64 = 2.0;
+
+/// A sensor is believed within these bounds, degrees Celsius; beyond lies no silicon that works.
+const LEAST: f64 = -40.0;
+const MOST: f64 = 150.0;
+
+/// Time constants, in seconds, by which the offset follows a temperature above, and one below what was expected: heat
+/// is believed at once, relief is waited for.
+const RISES: f64 = 0.4;
+const FALLS: f64 = 2.0;
+
+/// The offset's drift upwards (a failed fan, a hotter inlet) is smoothed over so many seconds, and believed for the
+/// seconds of the forecast up to this many degrees a second.
+const DRIFT_OVER: f64 = 15.0;
+const DRIFT_MOST: f64 = 0.5;
+
+/// One place, its limit and its model.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    limit: Limit,
+    constants: [f64; 3],
+    fit: Fit<4>,
+    /// Power through each lag, watts.
+    lagged: Option<[f64; 3]>,
+    /// The temperature read now.
+    measured: Option<f64>,
+    /// What the model does not explain, smoothed.
+    offset: Option<f64>,
+    /// How fast that rises, degrees a second; never negative.
+    drift: f64,
+    /// What the driver's margin and the sensor together say of the limit.
+    margin_limit: Option<f64>,
+    margin: Option<f64>,
+    step: f64,
+    gathered: Gathered,
+}
+
+/// Values gathered until the fit learns from their mean.
+#[derive(Clone, Copy, Debug, Default)]
+struct Gathered {
+    seconds: f64,
+    count: f64,
+    temperature: f64,
+    lagged: [f64; 3],
+}
+
+impl Place {
+    pub(super) fn core(limit: Limit, watts_most: f64) -> Self {
+        Self::new(limit, CORE_LAGS, watts_most)
+    }
+
+    pub(super) fn memory(limit: Limit, watts_most: f64) -> Self {
+        Self::new(limit, MEMORY_LAGS, watts_most)
+    }
+
+    fn new(limit: Limit, constants: [f64; 3], watts_most: f64) -> Self {
+        let resistance = |share: f64| {
+            let value = share * RISE / watts_most;
+            Prior { value, spread: value * 0.5, walk: value * 0.01, least: value * 0.05, most: value * 6.0 }
+        };
+        let [fast, middle, slow] = SHARES.map(resistance);
+        Self {
+            limit,
+            constants,
+            fit: Fit::new([BASE, fast, middle, slow]),
+            lagged: None,
+            measured: None,
+            offset: None,
+            drift: 0.0,
+            margin_limit: None,
+            margin: None,
+            step: 0.0,
+            gathered: Gathered::default(),
+        }
+    }
+
+    /// Takes in what the sensor says, none where it cannot be trusted, and the power drawn since, `step` seconds after
+    /// the values before.
+    pub(super) fn see(&mut self, sensor: Option<f64>, margin: Option<f64>, watts: f64, step: f64) {
+        self.step = step;
+        let lagged = match self.lagged {
+            None => [watts; 3],
+            Some(before) => {
+                std::array::from_fn(|i| watts + (before[i] - watts) * left(step, self.constants[i]))
+            }
+        };
+        self.lagged = Some(lagged);
+        self.margin = margin;
+        // The driver's own margin may know of a hotter spot than the sensor shows.
+        let by_margin = margin.zip(self.margin_limit).map(|(margin, limit)| limit - margin);
+        let hotter = [sensor, by_margin].into_iter().flatten().reduce(f64::max);
+        self.measured = hotter.map(|temperature| temperature.clamp(LEAST, MOST));
+        if let Some(measured) = self.measured {
+            self.follow(measured - self.modelled(&lagged), step);
+        }
+    }
+
+    fn follow(&mut self, unexplained: f64, step: f64) {
+        let Some(before) = self.offset else {
+            self.offset = Some(unexplained);
+            return;
+        };
+        let constant = if unexplained > before { RISES } else { FALLS };
+        let offset = unexplained + (before - unexplained) * left(step, constant);
+        if step > 0.0 {
+            let rate = (offset - before) / step;
+            self.drift = (rate + (self.drift - rate) * left(step, DRIFT_OVER)).clamp(0.0, DRIFT_MOST);
+        }
+        self.offset = Some(offset);
+    }
+
+    fn modelled(&self, lagged: &[f64; 3]) -> f64 {
+        let [fast, middle, slow] = *lagged;
+        self.fit.at(&[1.0, fast, middle, slow])
+    }
+
+    /// The temperature now, smoothed.
+    fn present(&self) -> Option<(f64, [f64; 3])> {
+        let (lagged, offset) = self.lagged.zip(self.offset)?;
+        self.measured?;
+        Some((self.modelled(&lagged) + offset, lagged))
+    }
+
+    /// Degrees by which the place is beyond where heat costs speed; minus infinity where nothing is told.
+    pub(super) fn excess(&self) -> f64 {
+        self.measured.map_or(f64::NEG_INFINITY, |at| at - self.limit.costs())
+    }
+
+    /// Degrees by which it is beyond critical; minus infinity where nothing is told.
+    pub(super) fn over_critical(&self) -> f64 {
+        self.measured.map_or(f64::NEG_INFINITY, |at| at - self.limit.critical())
+    }
+
+    /// The highest temperature within the horizons at `watts` from now on.
+    pub(super) fn forecast(&self, watts: f64) -> Option<f64> {
+        let (present, lagged) = self.present()?;
+        let ahead = HORIZONS.map(|horizon| {
+            let rises = self.reach(horizon).into_iter().zip(lagged);
+            present + self.drift * horizon + rises.map(|(reach, lag)| reach * (watts - lag)).sum::<f64>()
+        });
+        Some(ahead.into_iter().fold(f64::NEG_INFINITY, f64::max).clamp(LEAST, MOST))
+    }
+
+    /// The most power that keeps every forecast `below` degrees under where heat costs speed; infinite where nothing
+    /// is told.
+    pub(super) fn budget(&self, below: f64) -> f64 {
+        let Some((present, lagged)) = self.present() else { return f64::INFINITY };
+        let target = self.limit.costs() - below;
+        let budget = HORIZONS.map(|horizon| {
+            let reach = self.reach(horizon);
+            let carried: f64 = reach.iter().zip(lagged).map(|(reach, lag)| reach * lag).sum();
+            (target - present - self.drift * horizon + carried) / reach.iter().sum::<f64>()
+        });
+        budget.into_iter().fold(f64::INFINITY, f64::min)
+    }
+
+    /// Degrees from the forecast to where heat costs speed.
+    pub(super) fn headroom(&self, watts: f64) -> Option<f64> {
+        Some(self.limit.costs() - self.forecast(watts)?)
+    }
+
+    /// Kelvin a watt that each lag gives within `horizon` seconds.
+    fn reach(&self, horizon: f64) -> [f64; 3] {
+        let theta = self.fit.theta();
+        std::array::from_fn(|i| theta[i + 1] * (1.0 - left(horizon, self.constants[i])))
+    }
+
+    /// Learns from what was seen last; `throttled`: heat of this place held the clock down meanwhile.
+    pub(super) fn learn(&mut self, throttled: bool) {
+        let Some((measured, lagged)) = self.measured.zip(self.lagged) else { return };
+        self.limit.learn(measured, throttled, self.step);
+        if let Some(margin) = self.margin {
+            let limit = measured + margin;
+            let known = self.margin_limit.unwrap_or(limit);
+            self.margin_limit = Some(known + (limit - known) / 64.0);
+        }
+        let gathered = &mut self.gathered;
+        gathered.seconds += self.step;
+        gathered.count += 1.0;
+        gathered.temperature += measured;
+        for (sum, lag) in gathered.lagged.iter_mut().zip(lagged) {
+            *sum += lag;
+        }
+        if gathered.seconds >= LEARN_EVERY {
+            let Gathered { seconds, count, temperature, lagged: sums } = std::mem::take(gathered);
+            let [fast, middle, slow] = sums.map(|sum| sum / count);
+            let before = self.modelled(&lagged);
+            self.fit.learn(&[1.0, fast, middle, slow], temperature / count, NOISE, seconds);
+            // The forecast starts from the temperature read, whatever the fit has learnt of it.
+            let learnt = self.modelled(&lagged) - before;
+            self.offset = self.offset.map(|offset| offset - learnt);
+        }
+    }
+}
