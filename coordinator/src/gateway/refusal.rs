@@ -22,9 +22,10 @@ pub(super) fn no_replica(why: &NoReplica) -> Status {
         NoReplica::UnknownModel { .. } | NoReplica::UnknownVersion { .. } => Reason::UnknownModel,
         NoReplica::Loading { .. } => Reason::ModelLoading,
         NoReplica::Draining { .. } => Reason::Draining,
-        NoReplica::NoneReady { .. } | NoReplica::AllTried { .. } | NoReplica::OtherNumerics { .. } => {
-            Reason::NoReplica
-        }
+        NoReplica::NoneReady { .. }
+        | NoReplica::Resting { .. }
+        | NoReplica::AllTried { .. }
+        | NoReplica::OtherNumerics { .. } => Reason::NoReplica,
     };
     status(reason, why.to_string())
 }

@@ -40,10 +40,10 @@ impl Snapshot {
         let kept = before.under_way.iter().filter(in_use);
         let mut under_way: BTreeMap<_, _> = kept.map(|(id, count)| (*id, Arc::clone(count))).collect();
         for candidate in table.candidates() {
-            let address = &candidate.advertise;
+            let address = candidate.advertise();
             if !channels.contains_key(address) {
                 let held = before.channels.get(address).cloned();
-                channels.insert(address.clone(), held.unwrap_or_else(|| make.to(address)));
+                channels.insert(address.to_owned(), held.unwrap_or_else(|| make.to(address)));
             }
             under_way.entry(candidate.fence.replica).or_default();
         }
@@ -62,7 +62,7 @@ impl Snapshot {
 
     /// The connection to a candidate's node, and a request more there for as long as the count is held.
     pub(super) fn approach(&self, candidate: &Candidate) -> Option<(NodeChannel, UnderWay)> {
-        let channel = self.channels.get(&candidate.advertise)?.clone()?;
+        let channel = self.channels.get(candidate.advertise())?.clone()?;
         let count = Arc::clone(self.under_way.get(&candidate.fence.replica)?);
         count.fetch_add(1, Ordering::Relaxed);
         Some((channel, UnderWay(count)))

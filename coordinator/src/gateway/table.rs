@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use helixflow_model::NodeId;
-use helixflow_policy::routing::{Heard, RoutingTable};
+use helixflow_policy::routing::{Heard, RoutingTable, Thermal};
 use helixflow_policy::state::ClusterState;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -44,5 +44,5 @@ fn build(state: &ClusterState, reports: &Reports, now: Instant) -> RoutingTable 
             (node, Heard { report: Arc::clone(&heard.report), age })
         })
         .collect();
-    RoutingTable::build(state, &heard)
+    RoutingTable::build(state, &heard, Thermal::Counted)
 }

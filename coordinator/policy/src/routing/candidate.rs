@@ -1,8 +1,21 @@
 //! A replica that answers, with all that a gateway needs to call it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use helixflow_model::{Fence, LoadReport, NodeId, NumericsClass, Region};
+use helixflow_model::{Fence, LoadReport, NodeId, NodeReport, NumericsClass, Region, ReplicaReport};
+
+/// Who is asked first: a rank gets requests only where nobody of a better one can take them, in whatever region.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// Anything.
+    #[default]
+    Open,
+    /// A board of it is to be drained.
+    Spare,
+    /// A board of it is at its limit. It sheds to anybody; but a request with nowhere else to go is slow there and not
+    /// refused, since the hardware guards itself, and a board that stays at its limit is put in quarantine.
+    LastResort,
+}
 
 /// A replica that is ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,18 +24,60 @@ pub struct Candidate {
     pub fence: Fence,
     /// The node that takes its requests.
     pub node: NodeId,
-    /// Where the node stands.
-    pub region: Region,
-    /// How the node is reached, `host:port`.
-    pub advertise: String,
-    /// Replicas of one class give the same bits.
-    pub numerics: NumericsClass,
     /// How busy it was.
     pub load: LoadReport,
-    /// How old that is, at the time the table was built.
+    /// How old that is, summed over the hops that it took, at the time the table was built.
     pub age: Duration,
-    /// How long a request would wait there, as far as load and age tell.
-    pub expected_wait: Duration,
+    /// Whether others are asked first.
+    pub rank: Rank,
+    /// How long a request would take there, as far as load, heat and their ages tell.
+    pub expected: Duration,
     /// How much longer for each request that the report does not tell of.
     pub each_more: Duration,
+    /// What its node said, shared with whoever else holds it: a table of ten thousand copies no text.
+    report: Arc<NodeReport>,
+    /// Which replica of the report it is.
+    at: usize,
+}
+
+/// What a table finds out about a candidate.
+#[derive(Clone, Copy)]
+pub(super) struct Prospects {
+    pub(super) rank: Rank,
+    pub(super) age: Duration,
+    pub(super) expected: Duration,
+    pub(super) each_more: Duration,
+}
+
+impl Candidate {
+    /// The replica at this place of a report; none when there is none.
+    pub(super) fn new(report: &Arc<NodeReport>, at: usize, prospects: Prospects) -> Option<Self> {
+        let Prospects { rank, age, expected, each_more } = prospects;
+        let ReplicaReport { fence, load, .. } = report.replicas.get(at)?;
+        let (fence, load, node) = (*fence, *load, report.node);
+        Some(Self { fence, node, load, age, rank, expected, each_more, report: Arc::clone(report), at })
+    }
+
+    /// Where the node stands.
+    pub fn region(&self) -> &Region {
+        &self.report.region
+    }
+
+    /// How the node is reached, `host:port`.
+    pub fn advertise(&self) -> &str {
+        &self.report.advertise
+    }
+
+    /// Replicas of one class give the same bits.
+    pub fn numerics(&self) -> Option<&NumericsClass> {
+        self.report.replicas.get(self.at).map(|replica| &replica.numerics)
+    }
+
+    /// How long a request would take when the asking gateway itself has `own` requests under way there: those that the
+    /// report cannot tell of yet are added.
+    pub fn expected_with(&self, own: u32) -> Duration {
+        let told = self.load.queued.saturating_add(self.load.active);
+        let untold = self.each_more.saturating_mul(own.saturating_sub(told));
+        self.expected.saturating_add(untold)
+    }
 }

@@ -31,6 +31,14 @@ pub enum NoReplica {
         /// The model asked for.
         model: ModelId,
     },
+    /// Boards of its replicas are in quarantine (`UNAVAILABLE`, `NO_REPLICA`).
+    #[error(
+        "every replica of model {model} runs on a board in quarantine: `helixflow status` shows the boards"
+    )]
+    Resting {
+        /// The model asked for.
+        model: ModelId,
+    },
     /// No replica is there, or all have failed (`UNAVAILABLE`, `NO_REPLICA`).
     #[error("model {model} has no replica that answers: `helixflow status` says why")]
     NoneReady {

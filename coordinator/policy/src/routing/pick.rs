@@ -1,4 +1,4 @@
-//! The pick: two at random, the better of them; the own region first.
+//! The pick: two at random, the better of them; the own region first, and a better rank before any distance.
 //!
 //! Two choices instead of the best of all: gateways see the same reports, and all would send to the same replica
 //! until the next report.
@@ -7,10 +7,14 @@ use std::time::Duration;
 
 use helixflow_model::{ModelId, NumericsClass, Region, ReplicaId};
 
-use super::{Candidate, NoReplica, RoutingTable, table::Version, wait::with_own};
+use super::{
+    Candidate, NoReplica, RoutingTable,
+    pool::{Draws, Pool},
+    table::Version,
+};
 
-/// Another region is worth its distance only when the wait here is this many times as long: idle there against a
-/// batch of four here. A ratio, so that it holds for quick models and for slow ones.
+/// Another region is worth its distance only when a request here would take this many times as long: idle there against
+/// a queue of three batches here. A ratio, so that it holds for quick models and for slow ones.
 const SPILL_RATIO: u32 = 4;
 
 /// What a request asks of its replica.
@@ -58,8 +62,8 @@ pub fn pick<'a>(
             ready.or(versions.first()).ok_or_else(unknown)?
         }
     };
-    let wait = |candidate: &Candidate| with_own(candidate, own(candidate.fence.replica));
-    match choose(chosen, context, wait) {
+    let expected = |candidate: &Candidate| candidate.expected_with(own(candidate.fence.replica));
+    match choose(chosen, context, expected) {
         Some(candidate) => Ok(Pick { candidate, version: &chosen.name }),
         None => Err(why_none(chosen, model, context)),
     }
@@ -68,51 +72,42 @@ pub fn pick<'a>(
 fn choose<'a>(
     version: &'a Version,
     context: &PickContext<'_>,
-    wait: impl Fn(&Candidate) -> Duration,
+    expected: impl Fn(&Candidate) -> Duration,
 ) -> Option<&'a Candidate> {
-    let best = |is_near: bool| {
-        let suits = |candidate: &Candidate| {
-            suits(candidate, context) && (candidate.region == *context.region) == is_near
-        };
-        better_of_two(&version.ready, context.random, suits, &wait)
-    };
-    let (near, far) = (best(true), best(false));
-    match (near, far) {
-        (Some(near), Some(far)) => {
-            let spill = wait(far).saturating_mul(SPILL_RATIO) < wait(near);
-            Some(if spill { far } else { near })
+    let mut draws = Draws::from(context.random);
+    version.ranks.iter().find_map(|rank| {
+        let (near, far) = rank.split(context.region);
+        let mut best = |pool: &Pool| better_of_two(&version.ready, pool, &mut draws, context, &expected);
+        match (best(&near), best(&far)) {
+            (Some(near), Some(far)) => {
+                let spill = expected(far).saturating_mul(SPILL_RATIO) < expected(near);
+                Some(if spill { far } else { near })
+            }
+            (near, far) => near.or(far),
         }
-        (near, far) => near.or(far),
-    }
+    })
 }
 
 fn suits(candidate: &Candidate, context: &PickContext<'_>) -> bool {
     !context.exclude.contains(&candidate.fence.replica)
-        && context.numerics.is_none_or(|numerics| candidate.numerics == *numerics)
+        && context.numerics.is_none_or(|numerics| candidate.numerics() == Some(numerics))
 }
 
-/// Draws two different candidates of those that suit, and gives the one with the shorter wait; the first, which is
-/// as likely to be any, when they wait the same.
-fn better_of_two(
-    candidates: &[Candidate],
-    random: u64,
-    suits: impl Fn(&Candidate) -> bool,
-    wait: impl Fn(&Candidate) -> Duration,
-) -> Option<&Candidate> {
-    let suiting = || candidates.iter().filter(|candidate| suits(candidate));
-    let count = suiting().count();
-    let first = below(random >> 32, count);
-    let one = suiting().nth(first)?;
-    let second = below(random & 0xffff_ffff, count.saturating_sub(1));
-    let second = if second >= first { second.saturating_add(1) } else { second };
-    let other = suiting().nth(second).unwrap_or(one);
-    Some(if wait(other) < wait(one) { other } else { one })
-}
-
-/// Maps 32 random bits onto `0..count`, evenly to within one part in 2³² / count.
-fn below(bits: u64, count: usize) -> usize {
-    let scaled = (u128::from(bits) * count as u128) >> 32;
-    usize::try_from(scaled).unwrap_or(0)
+/// Draws two different candidates of those that suit, and gives the one that would be done sooner; the first, which is
+/// as likely to be any, when both would take the same.
+fn better_of_two<'a>(
+    candidates: &'a [Candidate],
+    pool: &Pool,
+    draws: &mut Draws,
+    context: &PickContext<'_>,
+    expected: impl Fn(&Candidate) -> Duration,
+) -> Option<&'a Candidate> {
+    let suiting = |place: usize| candidates.get(place).is_some_and(|candidate| suits(candidate, context));
+    let first = pool.draw(draws, suiting)?;
+    let second = pool.draw(draws, |place| place != first && suiting(place));
+    let one = candidates.get(first)?;
+    let other = second.and_then(|place| candidates.get(place)).unwrap_or(one);
+    Some(if expected(other) < expected(one) { other } else { one })
 }
 
 fn why_none(version: &Version, model: &ModelId, context: &PickContext<'_>) -> NoReplica {
@@ -122,6 +117,7 @@ fn why_none(version: &Version, model: &ModelId, context: &PickContext<'_>) -> No
         Some(numerics) if untried => NoReplica::OtherNumerics { model, numerics: numerics.clone() },
         _ if !version.ready.is_empty() => NoReplica::AllTried { model },
         _ if version.loading > 0 => NoReplica::Loading { model },
+        _ if version.resting > 0 => NoReplica::Resting { model },
         _ if version.draining > 0 => NoReplica::Draining { model },
         _ => NoReplica::NoneReady { model },
     }

@@ -1,32 +1,43 @@
 //! The routing table: what the log wants, joined with what the nodes say they hold.
 //!
-//! A node that reports a later epoch than this state knows more than the state does, and is believed; so a gateway
-//! that lags behind the log, or is cut off from it, goes on. Reports do not name layers yet, so a replica known
-//! from a report alone is taken for a whole one.
+//! It is built in two steps, since what a replica is expected to take depends on all of its version together: first who
+//! is ready, then how long each would take.
 
 use std::{
     cmp::Ordering,
     collections::{BTreeMap, BTreeSet},
+    ops::Range,
     sync::Arc,
     time::Duration,
 };
 
-use helixflow_model::{Epoch, Fence, ModelId, NodeId, NodeReport, ReplicaId, ReplicaPhase, ReplicaReport};
+use helixflow_model::{ModelId, NodeId, NodeReport, Region};
 
-use super::{Candidate, wait};
-use crate::state::{ClusterState, ModelKey, NodeHealth, Replica};
-
-/// A lost node counts only while its reports are as fresh as this: it may be cut off from the leader, but not from
-/// this gateway. The node of a crashed machine would cost each request a failed call.
-const FRESH: Duration = Duration::from_secs(3);
+use super::{
+    Candidate, Rank, Thermal,
+    candidate::Prospects,
+    curve::Curve,
+    expect::{Told, WHOLE, drifted, priced, silence, told},
+    heat::{boards, price, price_by_now, speed},
+    pool::Stretch,
+    standing::{Ready, Standing, spoken_for, standing, unknown_replicas},
+};
+use crate::state::{ClusterState, ModelKey};
 
 /// A node's latest report, and how long ago it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heard {
     /// What it said.
     pub report: Arc<NodeReport>,
-    /// The age of it, summed over the hops that it took.
+    /// How long it has been here; the report tells what it took on its way.
     pub age: Duration,
+}
+
+impl Heard {
+    /// The age of its figures, over all hops.
+    fn age_of_figures(&self) -> Duration {
+        self.age.saturating_add(self.report.age)
+    }
 }
 
 /// Who can answer for which model; immutable once built.
@@ -50,39 +61,38 @@ pub struct Served<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Version {
     pub(super) name: String,
+    /// By rank, then by region.
     pub(super) ready: Vec<Candidate>,
+    /// Those of one rank, the best rank first.
+    pub(super) ranks: Vec<Stretch>,
     pub(super) loading: usize,
     pub(super) draining: usize,
+    pub(super) resting: usize,
 }
 
 impl RoutingTable {
     /// Joins the replicated state with the latest report of each node.
-    pub fn build(state: &ClusterState, heard: &BTreeMap<NodeId, Heard>) -> Self {
-        let mut versions: BTreeMap<ModelKey, Version> = BTreeMap::new();
-        for key in state.models().keys() {
-            versions.insert(key.clone(), Version::named(&key.version));
-        }
+    pub fn build(state: &ClusterState, heard: &BTreeMap<NodeId, Heard>, thermal: Thermal) -> Self {
+        let mut drafts: BTreeMap<&ModelKey, Draft<'_>> =
+            state.models().keys().map(|key| (key, Draft::default())).collect();
         let mut told = BTreeSet::new();
         for (id, replica) in state.replicas() {
-            let version = versions
-                .entry(replica.model.clone())
-                .or_insert_with(|| Version::named(&replica.model.version));
-            version.add(standing(state, heard, *id, replica));
+            drafts.entry(&replica.model).or_default().add(standing(state, heard, *id, replica));
             told.insert(*id);
         }
-        for (node, replica) in unknown_replicas(state, heard, &told) {
+        let mut versions: BTreeMap<ModelKey, Draft<'_>> =
+            drafts.into_iter().map(|(key, draft)| (key.clone(), draft)).collect();
+        for (heard, at, replica) in unknown_replicas(state, heard, &told) {
             let key = ModelKey { id: replica.model.clone(), version: replica.version.clone() };
-            let version = versions.entry(key).or_insert_with_key(|key| Version::named(&key.version));
-            version.add(spoken_for(node, replica));
+            versions.entry(key).or_default().add(spoken_for(heard, at, replica));
         }
-        Self::collect(versions)
+        Self::collect(versions, thermal)
     }
 
-    fn collect(versions: BTreeMap<ModelKey, Version>) -> Self {
+    fn collect(versions: BTreeMap<ModelKey, Draft<'_>>, thermal: Thermal) -> Self {
         let mut models: BTreeMap<ModelId, Vec<Version>> = BTreeMap::new();
-        for (key, mut version) in versions {
-            version.expect_waits();
-            models.entry(key.id).or_default().push(version);
+        for (ModelKey { id, version }, draft) in versions {
+            models.entry(id).or_default().push(draft.finish(version, thermal));
         }
         for versions in models.values_mut() {
             versions.sort_by(|one, other| by_age(&other.name, &one.name));
@@ -122,118 +132,103 @@ impl RoutingTable {
     }
 }
 
-impl Version {
-    fn named(name: &str) -> Self {
-        Self { name: name.to_owned(), ..Self::default() }
-    }
+/// A version whose replicas are gathered.
+#[derive(Default)]
+struct Draft<'a> {
+    ready: Vec<Ready<'a>>,
+    loading: usize,
+    draining: usize,
+    resting: usize,
+}
 
-    fn add(&mut self, standing: Standing) {
+/// What all replicas of a version have in common, which each of them is held against.
+struct Fleet {
+    curve: Curve,
+    /// The mean time of the next request by the curve alone, in microseconds: that of a usual replica with usual work.
+    micros: u64,
+    /// The mean price of heat.
+    price: u64,
+    /// The age of the freshest figures.
+    freshest: Duration,
+    thermal: Thermal,
+}
+
+impl<'a> Draft<'a> {
+    fn add(&mut self, standing: Standing<'a>) {
         match standing {
-            Standing::Ready(candidate) => self.ready.push(candidate),
+            Standing::Ready(ready) => self.ready.push(ready),
             Standing::Loading => self.loading += 1,
             Standing::Draining => self.draining += 1,
+            Standing::Resting => self.resting += 1,
             Standing::Gone => {}
         }
     }
 
-    /// Fills in the waits, which depend on all candidates together.
-    fn expect_waits(&mut self) {
-        let reference = wait::reference_speed(self.ready.iter().map(|candidate| &candidate.load));
-        let waits: Vec<Duration> =
-            self.ready.iter().map(|candidate| wait::reported(&candidate.load, reference)).collect();
-        let count = u32::try_from(waits.len().max(1)).unwrap_or(u32::MAX);
-        let sum = waits.iter().fold(Duration::ZERO, |sum, wait| sum.saturating_add(*wait));
-        for (candidate, reported) in self.ready.iter_mut().zip(waits) {
-            candidate.expected_wait = wait::aged(reported, sum / count, candidate.age);
-            candidate.each_more = wait::each_more(&candidate.load, reference);
-        }
+    fn finish(self, name: String, thermal: Thermal) -> Version {
+        let Self { mut ready, loading, draining, resting } = self;
+        ready.sort_by(|one, other| place(one).cmp(&place(other)));
+        let fleet = Fleet::of(&ready, thermal);
+        let candidates: Vec<Candidate> = ready.iter().filter_map(|ready| fleet.candidate(ready)).collect();
+        let ranks = ranks(&candidates);
+        Version { name, ready: candidates, ranks, loading, draining, resting }
     }
 }
 
-/// How a replica stands towards requests.
-enum Standing {
-    Ready(Candidate),
-    Loading,
-    Draining,
-    /// It failed, or its node is lost and silent.
-    Gone,
+/// Where a candidate stands in the order; equals stay in the order of their ids.
+fn place<'a>(ready: &Ready<'a>) -> (Rank, &'a Region) {
+    (ready.rank, &ready.heard.report.region)
 }
 
-/// How a replica of the log stands, by what the nodes of its parts say.
-fn standing(
-    state: &ClusterState,
-    heard: &BTreeMap<NodeId, Heard>,
-    id: ReplicaId,
-    replica: &Replica,
-) -> Standing {
-    let mut draining = false;
-    let mut loading = false;
-    let mut head = None;
-    for part in &replica.parts {
-        let said = heard.get(&part.node);
-        let lost = state.nodes().get(&part.node).is_none_or(|node| node.health == NodeHealth::Lost);
-        if lost && said.is_none_or(|heard| heard.age > FRESH) {
-            return Standing::Gone;
+/// The stretches of candidates that are in order.
+fn ranks(candidates: &[Candidate]) -> Vec<Stretch> {
+    let mut ranks = Vec::new();
+    let mut begin = 0;
+    for rank in candidates.chunk_by(|one, other| one.rank == other.rank) {
+        let mut regions: Vec<(Region, Range<usize>)> = Vec::new();
+        for region in rank.chunk_by(|one, other| one.region() == other.region()) {
+            let range = begin..begin + region.len();
+            begin = range.end;
+            regions.extend(region.first().map(|first| (first.region().clone(), range)));
         }
-        let fence = Fence { replica: id, generation: replica.generation };
-        let Some((heard, part)) = said.and_then(|heard| Some((heard, held(heard, fence, state.epoch())?)))
-        else {
-            loading = true;
-            continue;
+        ranks.push(Stretch::of(regions));
+    }
+    ranks
+}
+
+impl Fleet {
+    fn of(ready: &[Ready<'_>], thermal: Thermal) -> Self {
+        let curve =
+            Curve::fit(ready.iter().map(|ready| {
+                (&ready.replica.load, speed(boards(&ready.heard.report, ready.replica), thermal))
+            }));
+        let freshest = ready.iter().map(|ready| ready.heard.age_of_figures()).min().unwrap_or_default();
+        let mut fleet = Self { curve, micros: 0, price: 0, freshest, thermal };
+        let count = ready.len().max(1) as u64;
+        let sum = |of: &dyn Fn(&Ready<'_>) -> u64| ready.iter().map(of).fold(0, u64::saturating_add);
+        let price = |ready: &Ready<'_>| price(boards(&ready.heard.report, ready.replica), thermal);
+        fleet.price = sum(&price) / count;
+        fleet.micros = sum(&|ready| fleet.told(ready, WHOLE).next) / count;
+        fleet
+    }
+
+    fn told(&self, ready: &Ready<'_>, slowness: u64) -> Told {
+        told(&ready.replica.load, ready.heard.age_of_figures(), &self.curve, slowness)
+    }
+
+    fn candidate(&self, ready: &Ready<'_>) -> Option<Candidate> {
+        let Ready { heard, at, replica, rank } = *ready;
+        let age = heard.age_of_figures();
+        let speed = speed(boards(&heard.report, replica), self.thermal);
+        let told = self.told(ready, self.curve.slowness(&replica.load, speed));
+        let price = price_by_now(boards(&heard.report, replica), self.thermal, self.price, age);
+        let next = priced(drifted(told.next, self.micros, WHOLE, age), price);
+        let prospects = Prospects {
+            rank,
+            age,
+            expected: next.saturating_add(silence(age, self.freshest)),
+            each_more: priced(told.each_more, price),
         };
-        match part.phase {
-            ReplicaPhase::Ready => head = head.or(Some((heard, part))),
-            ReplicaPhase::Fetching | ReplicaPhase::Loading => loading = true,
-            ReplicaPhase::Draining => draining = true,
-            ReplicaPhase::Failed => return Standing::Gone,
-        }
-    }
-    match head {
-        _ if draining => Standing::Draining,
-        Some((heard, replica)) if !loading => spoken_for(heard, replica),
-        _ => Standing::Loading,
-    }
-}
-
-/// What a node holds of a replica: at the generation of the log, or at a later one that the log has yet to tell.
-fn held(heard: &Heard, fence: Fence, epoch: Epoch) -> Option<&ReplicaReport> {
-    heard.report.replicas.iter().find(|report| {
-        report.fence == fence
-            || (report.fence.replica == fence.replica
-                && report.fence.generation > fence.generation
-                && report.epoch > epoch)
-    })
-}
-
-/// Replicas that nodes hold by a later log than this state's.
-fn unknown_replicas<'a>(
-    state: &'a ClusterState,
-    heard: &'a BTreeMap<NodeId, Heard>,
-    told: &'a BTreeSet<ReplicaId>,
-) -> impl Iterator<Item = (&'a Heard, &'a ReplicaReport)> {
-    heard
-        .values()
-        .flat_map(|heard| heard.report.replicas.iter().map(move |replica| (heard, replica)))
-        .filter(|(_, replica)| replica.epoch > state.epoch() && !told.contains(&replica.fence.replica))
-}
-
-/// How a replica stands by its node's word.
-fn spoken_for(heard: &Heard, replica: &ReplicaReport) -> Standing {
-    match replica.phase {
-        ReplicaPhase::Ready => Standing::Ready(Candidate {
-            fence: replica.fence,
-            node: heard.report.node,
-            region: heard.report.region.clone(),
-            advertise: heard.report.advertise.clone(),
-            numerics: replica.numerics.clone(),
-            load: replica.load,
-            age: heard.age,
-            expected_wait: Duration::ZERO,
-            each_more: Duration::ZERO,
-        }),
-        ReplicaPhase::Fetching | ReplicaPhase::Loading => Standing::Loading,
-        ReplicaPhase::Draining => Standing::Draining,
-        ReplicaPhase::Failed => Standing::Gone,
+        Candidate::new(&heard.report, at, prospects)
     }
 }
 

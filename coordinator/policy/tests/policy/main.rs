@@ -2,7 +2,9 @@
 #![cfg(test)]
 
 mod apply;
+mod fleet;
 mod group;
+mod heat;
 mod judge;
 mod plan;
 mod replicas_agree;

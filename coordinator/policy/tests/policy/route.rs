@@ -3,96 +3,23 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use helixflow_model::{
-    Epoch, Fence, Generation, LoadReport, NodeId, NodeReport, NumericsClass, Region, ReplicaId, ReplicaPhase,
-    ReplicaReport,
+    Epoch, Fence, Generation, LoadReport, NodeId, NumericsClass, Region, ReplicaId, ReplicaPhase,
 };
 use helixflow_policy::{
-    routing::{Heard, NoReplica, PickContext, RoutingTable, pick},
-    state::{ClusterState, Command, MoveReason, NodeHealth},
+    routing::{NoReplica, PickContext, pick},
+    state::{Command, MoveReason, NodeHealth},
 };
 use proptest::prelude::*;
 
-use crate::support::{apply, apply_move, cluster, model, place, region, set_health, spec, whole};
-
-/// A replica of model `m` on each of so many nodes, in the regions named: replica n on node n.
-fn served(regions: &[&str]) -> ClusterState {
-    let nodes: Vec<_> = regions.iter().map(|region| (*region, 10)).collect();
-    let mut state = cluster(&nodes);
-    apply(&mut state, Command::AddModel { spec: spec("m", 5, 3) });
-    for (node, _) in (1..).zip(regions) {
-        apply_move(&mut state, place("m", whole(node)));
-    }
-    state
-}
-
-/// Node n says that it holds replica n at this phase, and nothing waits.
-fn says(state: &ClusterState, node: u64, phase: ReplicaPhase) -> Heard {
-    let replica = ReplicaReport {
-        fence: Fence { replica: ReplicaId(node), generation: Generation(1) },
-        epoch: state.epoch(),
-        model: model("m"),
-        version: "1".to_owned(),
-        phase,
-        detail: String::new(),
-        numerics: NumericsClass("cpu-1".to_owned()),
-        load: LoadReport { millitokens_per_second: 100_000, ..LoadReport::default() },
-        boards: Vec::new(),
-    };
-    let known = &state.nodes()[&NodeId(node)];
-    let report = NodeReport {
-        node: NodeId(node),
-        region: known.region.clone(),
-        advertise: known.advertise.clone(),
-        sequence: 1,
-        age: Duration::ZERO,
-        boards: Vec::new(),
-        replicas: vec![replica],
-    };
-    Heard { report: Arc::new(report), age: Duration::from_millis(250) }
-}
-
-/// Every node says that its replica is ready.
-fn all_ready(state: &ClusterState) -> BTreeMap<NodeId, Heard> {
-    state.nodes().keys().map(|node| (*node, says(state, node.0, ReplicaPhase::Ready))).collect()
-}
-
-fn load_of(heard: &mut BTreeMap<NodeId, Heard>, node: u64) -> &mut LoadReport {
-    &mut replica_of(heard, node).load
-}
-
-fn replica_of(heard: &mut BTreeMap<NodeId, Heard>, node: u64) -> &mut ReplicaReport {
-    &mut Arc::make_mut(&mut heard.get_mut(&NodeId(node)).unwrap().report).replicas[0]
-}
-
-fn picked(table: &RoutingTable, from: &str, random: u64) -> Result<u64, NoReplica> {
-    let region = region(from);
-    let context = PickContext { region: &region, exclude: &[], numerics: None, random };
-    pick(table, &model("m"), None, &context, |_| 0).map(|pick| pick.candidate.fence.replica.0)
-}
-
-/// Evenly spread 64-bit numbers, the same in each run (SplitMix64, Steele and others 2014).
-fn numbers() -> impl Iterator<Item = u64> {
-    (1_u64..).map(|n| {
-        let mut z = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    })
-}
-
-/// How often each replica is picked in 3,000 picks.
-fn shares(table: &RoutingTable, from: &str) -> BTreeMap<u64, u32> {
-    let mut shares = BTreeMap::new();
-    for random in numbers().take(3000) {
-        *shares.entry(picked(table, from, random).unwrap()).or_default() += 1;
-    }
-    shares
-}
+use crate::{
+    fleet::{all_ready, load_of, numbers, picked, replica_of, says, served, shares, table},
+    support::{apply, apply_move, cluster, model, place, region, set_health, spec, whole},
+};
 
 #[test]
 fn a_model_nobody_added_is_unknown_and_so_is_a_version() {
     let state = served(&["a"]);
-    let table = RoutingTable::build(&state, &all_ready(&state));
+    let table = table(&state, &all_ready(&state));
     let here = region("a");
     let context = PickContext { region: &here, exclude: &[], numerics: None, random: 0 };
     assert!(matches!(pick(&table, &model("n"), None, &context, |_| 0), Err(NoReplica::UnknownModel { .. })));
@@ -108,7 +35,7 @@ fn what_is_not_ready_is_named_by_what_it_waits_for() {
     let state = served(&["a"]);
     let told = |phase| {
         let heard = BTreeMap::from([(NodeId(1), says(&state, 1, phase))]);
-        picked(&RoutingTable::build(&state, &heard), "a", 0)
+        picked(&table(&state, &heard), "a", 0)
     };
     let m = model("m");
     assert_eq!(told(ReplicaPhase::Fetching), Err(NoReplica::Loading { model: m.clone() }));
@@ -116,7 +43,7 @@ fn what_is_not_ready_is_named_by_what_it_waits_for() {
     assert_eq!(told(ReplicaPhase::Draining), Err(NoReplica::Draining { model: m.clone() }));
     assert_eq!(told(ReplicaPhase::Failed), Err(NoReplica::NoneReady { model: m.clone() }));
     assert_eq!(told(ReplicaPhase::Ready), Ok(1));
-    let unheard = RoutingTable::build(&state, &BTreeMap::new());
+    let unheard = table(&state, &BTreeMap::new());
     assert_eq!(picked(&unheard, "a", 0), Err(NoReplica::Loading { model: m }));
 }
 
@@ -124,14 +51,14 @@ fn what_is_not_ready_is_named_by_what_it_waits_for() {
 fn a_model_without_any_replica_has_none_ready() {
     let mut state = cluster(&[("a", 10)]);
     apply(&mut state, Command::AddModel { spec: spec("m", 5, 1) });
-    let table = RoutingTable::build(&state, &BTreeMap::new());
+    let table = table(&state, &BTreeMap::new());
     assert_eq!(picked(&table, "a", 0), Err(NoReplica::NoneReady { model: model("m") }));
 }
 
 #[test]
 fn equals_are_picked_equally_often() {
     let state = served(&["a", "a", "a"]);
-    let shares = shares(&RoutingTable::build(&state, &all_ready(&state)), "a");
+    let shares = shares(&table(&state, &all_ready(&state)), "a");
     assert!(shares.len() == 3 && shares.values().all(|share| (900..1100).contains(share)), "{shares:?}");
 }
 
@@ -143,14 +70,14 @@ fn the_busiest_is_picked_least() {
     load_of(&mut heard, 2).active = 4;
     load_of(&mut heard, 3).active = 4;
     load_of(&mut heard, 3).queued = 10;
-    let shares = shares(&RoutingTable::build(&state, &heard), "a");
+    let shares = shares(&table(&state, &heard), "a");
     assert!(shares[&1] > shares[&2] && !shares.contains_key(&3), "{shares:?}");
 }
 
 #[test]
 fn a_burst_between_two_reports_spreads() {
     let state = served(&["a", "a", "a"]);
-    let table = RoutingTable::build(&state, &all_ready(&state));
+    let table = table(&state, &all_ready(&state));
     let here = region("a");
     let mut own = BTreeMap::new();
     for random in numbers().take(300) {
@@ -168,7 +95,7 @@ fn own_requests_that_the_report_tells_of_already_count_once() {
     let mut heard = all_ready(&state);
     load_of(&mut heard, 1).active = 4;
     load_of(&mut heard, 2).active = 5;
-    let table = RoutingTable::build(&state, &heard);
+    let table = table(&state, &heard);
     let here = region("a");
     for random in numbers().take(100) {
         let context = PickContext { region: &here, exclude: &[], numerics: None, random };
@@ -181,11 +108,11 @@ fn own_requests_that_the_report_tells_of_already_count_once() {
 fn the_own_region_is_preferred_until_waiting_there_costs_more_than_the_way() {
     let state = served(&["a", "b", "b"]);
     let mut heard = all_ready(&state);
-    assert_eq!(shares(&RoutingTable::build(&state, &heard), "a").keys().collect::<Vec<_>>(), [&1]);
+    assert_eq!(shares(&table(&state, &heard), "a").keys().collect::<Vec<_>>(), [&1]);
     load_of(&mut heard, 1).active = 1;
-    assert_eq!(shares(&RoutingTable::build(&state, &heard), "a").keys().collect::<Vec<_>>(), [&1]);
+    assert_eq!(shares(&table(&state, &heard), "a").keys().collect::<Vec<_>>(), [&1]);
     load_of(&mut heard, 1).queued = 50;
-    assert_eq!(shares(&RoutingTable::build(&state, &heard), "a").keys().collect::<Vec<_>>(), [&2, &3]);
+    assert_eq!(shares(&table(&state, &heard), "a").keys().collect::<Vec<_>>(), [&2, &3]);
 }
 
 #[test]
@@ -193,9 +120,9 @@ fn late_telemetry_costs_weight_and_never_stops_the_service() {
     let state = served(&["a", "a"]);
     let mut heard = all_ready(&state);
     heard.get_mut(&NodeId(1)).unwrap().age = Duration::from_secs(8);
-    assert_eq!(shares(&RoutingTable::build(&state, &heard), "a").keys().collect::<Vec<_>>(), [&2]);
+    assert_eq!(shares(&table(&state, &heard), "a").keys().collect::<Vec<_>>(), [&2]);
     heard.get_mut(&NodeId(2)).unwrap().age = Duration::from_secs(8);
-    assert_eq!(shares(&RoutingTable::build(&state, &heard), "a").len(), 2);
+    assert_eq!(shares(&table(&state, &heard), "a").len(), 2);
 }
 
 #[test]
@@ -203,10 +130,10 @@ fn a_lost_node_counts_only_while_it_is_still_heard() {
     let mut state = served(&["a"]);
     set_health(&mut state, 1, NodeHealth::Lost);
     let mut heard = all_ready(&state);
-    assert_eq!(picked(&RoutingTable::build(&state, &heard), "a", 0), Ok(1));
+    assert_eq!(picked(&table(&state, &heard), "a", 0), Ok(1));
     heard.get_mut(&NodeId(1)).unwrap().age = Duration::from_secs(4);
     let none = Err(NoReplica::NoneReady { model: model("m") });
-    assert_eq!(picked(&RoutingTable::build(&state, &heard), "a", 0), none);
+    assert_eq!(picked(&table(&state, &heard), "a", 0), none);
 }
 
 #[test]
@@ -217,13 +144,13 @@ fn a_node_at_an_old_generation_is_not_ready_and_one_at_a_later_log_is_believed()
     let reason = MoveReason::NodeLost { node: NodeId(1) };
     let step = helixflow_policy::state::Move::MoveReplica { fence, parts: whole(1), reason };
     apply_move(&mut state, step);
-    let behind = RoutingTable::build(&state, &heard);
+    let behind = table(&state, &heard);
     assert_eq!(picked(&behind, "a", 0), Err(NoReplica::Loading { model: model("m") }));
 
     let replica = replica_of(&mut heard, 1);
     replica.fence.generation = Generation(3);
     replica.epoch = Epoch(state.epoch().0 + 1);
-    let ahead = RoutingTable::build(&state, &heard);
+    let ahead = table(&state, &heard);
     let fences: Vec<_> = ahead.ready(&model("m")).map(|candidate| candidate.fence.generation).collect();
     assert_eq!(fences, [Generation(3)]);
 }
@@ -238,7 +165,7 @@ fn a_replica_that_the_own_log_does_not_tell_yet_serves_and_an_ended_one_does_not
     let replica = replica_of(&mut heard, 2);
     replica.fence.replica = ReplicaId(7);
     replica.epoch = Epoch(state.epoch().0 + 1);
-    let table = RoutingTable::build(&state, &heard);
+    let table = table(&state, &heard);
     let ready: Vec<_> = table.ready(&model("m")).map(|candidate| candidate.fence.replica.0).collect();
     assert_eq!(ready, [7]);
 }
@@ -258,7 +185,7 @@ fn without_a_version_the_newest_that_is_ready_answers() {
     }
     let mut heard = all_ready(&state);
     heard.insert(NodeId(3), says(&state, 3, ReplicaPhase::Loading));
-    let table = RoutingTable::build(&state, &heard);
+    let table = table(&state, &heard);
     let here = region("a");
     let context = PickContext { region: &here, exclude: &[], numerics: None, random: 0 };
     assert_eq!(pick(&table, &model("m"), None, &context, |_| 0).unwrap().version, "10");
@@ -272,7 +199,7 @@ fn a_continuation_goes_only_to_its_own_numerics() {
     let state = served(&["a", "a"]);
     let mut heard = all_ready(&state);
     replica_of(&mut heard, 2).numerics = NumericsClass("gpu-1".to_owned());
-    let table = RoutingTable::build(&state, &heard);
+    let table = table(&state, &heard);
     let (here, cpu) = (region("a"), NumericsClass("cpu-1".to_owned()));
     let tried = [ReplicaId(1)];
     let context = PickContext { region: &here, exclude: &[], numerics: Some(&cpu), random: 0 };
@@ -324,7 +251,7 @@ proptest! {
             says.age = Duration::from_millis(age);
             heard.insert(NodeId(node), says);
         }
-        let table = RoutingTable::build(&state, &heard);
+        let table = table(&state, &heard);
         let here: Region = region(if in_a { "a" } else { "elsewhere" });
         let exclude: Vec<ReplicaId> = exclude.into_iter().map(ReplicaId).collect();
         let context = PickContext { region: &here, exclude: &exclude, numerics: None, random };
@@ -345,6 +272,6 @@ proptest! {
     #[test]
     fn any_random_number_picks_among_equals(random in any::<u64>(), nodes in 1..9_usize) {
         let state = served(&vec!["a"; nodes]);
-        prop_assert!(picked(&RoutingTable::build(&state, &all_ready(&state)), "a", random).is_ok());
+        prop_assert!(picked(&table(&state, &all_ready(&state)), "a", random).is_ok());
     }
 }

@@ -1,0 +1,158 @@
+//! How long a request would take at a replica, from its last report and the age of that report.
+//!
+//! In integers: work there, by the curve of the fleet, by the replica's own slowness. It ranks replicas; it promises
+//! nothing.
+
+use std::time::Duration;
+
+use helixflow_model::LoadReport;
+
+use super::curve::Curve;
+
+/// All of something, in thousandths.
+pub(super) const WHOLE: u64 = 1000;
+/// Tokens that one request still has to generate, on average: half of a common limit of 128.
+const TOKENS_A_REQUEST: u64 = 64;
+/// Prompt tokens that a replica computes in the time of one generated token.
+const PREFILL_SPEEDUP: u64 = 8;
+/// After this age half of a figure gives way to the mean of all: twice the longest interval of reports.
+const HALF_LIFE_MS: u64 = 2000;
+/// After this age a count of requests is worth as much as the smoothed one: many requests take about a second, and what
+/// was counted is by then half gone.
+const COUNT_HALF_LIFE_MS: u64 = 1000;
+/// Reports may be so much older than the freshest before their age counts as waiting: a few intervals, so that a hiccup
+/// moves nobody.
+const TIMELY: Duration = Duration::from_secs(3);
+/// Longer times and ages are all the same, and the arithmetic stays far from its limits.
+const FORGOTTEN: Duration = Duration::from_secs(24 * 3600);
+
+/// What a report tells of the time that a request takes, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    /// The next request.
+    pub(super) next: u64,
+    /// What each further one adds to it.
+    pub(super) each_more: u64,
+}
+
+/// What a replica of this slowness would take by a report of this age. A request shares the batch with all who are there;
+/// while others wait for a place, it waits for as many of those in the batch to end.
+pub(super) fn told(load: &LoadReport, age: Duration, curve: &Curve, slowness: u64) -> Told {
+    let there = busy_by_now(load, age);
+    let generating = TOKENS_A_REQUEST.saturating_mul(curve.step(there + WHOLE));
+    let places = u64::from(load.active.max(1));
+    let queueing = u128::from(generating) * u128::from(load.queued) / u128::from(places);
+    let prefilling = (u64::from(load.prefill_backlog) / PREFILL_SPEEDUP).saturating_mul(curve.step(WHOLE));
+    let next = u128::from(generating) + queueing + u128::from(prefilling);
+    let behind_all = if load.queued > 0 { generating / places } else { 0 };
+    let each_more = u128::from(TOKENS_A_REQUEST.saturating_mul(curve.each())) + u128::from(behind_all);
+    Told { next: micros(next, slowness), each_more: micros(each_more, slowness) }
+}
+
+/// Requests there, in thousandths: as counted, and the more the smoothed figure the older the count is.
+fn busy_by_now(load: &LoadReport, age: Duration) -> u64 {
+    let counted = (u64::from(load.queued) + u64::from(load.active)) * WHOLE;
+    let age = millis(age);
+    (counted * COUNT_HALF_LIFE_MS + u64::from(load.busy_milli) * age) / (COUNT_HALF_LIFE_MS + age)
+}
+
+fn micros(nanos: u128, slowness: u64) -> u64 {
+    let micros = nanos * u128::from(slowness) / u128::from(WHOLE * 1000);
+    u64::try_from(micros).unwrap_or(u64::MAX).min(micros_of(FORGOTTEN))
+}
+
+/// A figure as it counts at this age and weight, in thousandths: the rest of it is the mean of all.
+pub(super) fn drifted(own: u64, mean: u64, weight: u64, age: Duration) -> u64 {
+    let all = u128::from(WHOLE * (HALF_LIFE_MS + millis(age)));
+    let held = u128::from(weight * HALF_LIFE_MS);
+    let sum = u128::from(own) * held + u128::from(mean) * (all - held);
+    u64::try_from(sum / all).unwrap_or(u64::MAX)
+}
+
+/// Adds the price of heat, in thousandths.
+pub(super) fn priced(micros: u64, price: u64) -> Duration {
+    let priced = u128::from(micros) * u128::from(WHOLE + price) / u128::from(WHOLE);
+    Duration::from_micros(u64::try_from(priced).unwrap_or(u64::MAX))
+}
+
+/// What silence adds: the age beyond that of the freshest report, so that when all are late none pays for it.
+pub(super) fn silence(age: Duration, freshest: Duration) -> Duration {
+    age.min(FORGOTTEN).saturating_sub(freshest.saturating_add(TIMELY))
+}
+
+fn millis(age: Duration) -> u64 {
+    micros_of(age.min(FORGOTTEN)) / 1000
+}
+
+fn micros_of(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(queued: u32, active: u32) -> LoadReport {
+        LoadReport { queued, active, busy_milli: (queued + active) * 1000, ..LoadReport::default() }
+    }
+
+    fn nobody() -> Curve {
+        Curve::fit(std::iter::empty())
+    }
+
+    #[test]
+    fn more_work_takes_longer_and_so_does_a_slower_replica() {
+        let next =
+            |queued, active, slowness| told(&load(queued, active), Duration::ZERO, &nobody(), slowness).next;
+        assert!(next(0, 1, WHOLE) < next(0, 2, WHOLE));
+        assert!(next(0, 2, WHOLE) < next(1, 2, WHOLE));
+        assert!(next(0, 2, WHOLE) < next(0, 2, 2 * WHOLE));
+    }
+
+    #[test]
+    fn a_queue_costs_more_than_a_batch() {
+        let told = |queued, active| told(&load(queued, active), Duration::ZERO, &nobody(), WHOLE);
+        assert!(told(4, 4).next > told(0, 8).next);
+        assert!(told(4, 4).each_more > told(0, 8).each_more);
+    }
+
+    #[test]
+    fn an_old_count_counts_less_than_the_smoothed_one() {
+        let gone = LoadReport { active: 9, busy_milli: 1000, ..LoadReport::default() };
+        assert_eq!(busy_by_now(&gone, Duration::ZERO), 9000);
+        assert_eq!(busy_by_now(&gone, Duration::from_secs(1)), 5000);
+        assert_eq!(busy_by_now(&gone, Duration::MAX), 1000);
+    }
+
+    #[test]
+    fn a_figure_says_less_the_older_it_is_and_the_less_it_is_trusted() {
+        assert_eq!(drifted(100, 900, WHOLE, Duration::ZERO), 100);
+        assert_eq!(drifted(100, 900, WHOLE, Duration::from_secs(2)), 500);
+        assert_eq!(drifted(100, 900, WHOLE / 2, Duration::ZERO), 500);
+        assert_eq!(drifted(100, 900, 0, Duration::ZERO), 900);
+    }
+
+    #[test]
+    fn silence_counts_only_beside_somebody_who_speaks() {
+        let of = |age, freshest| silence(Duration::from_secs(age), Duration::from_secs(freshest));
+        assert_eq!(of(3, 0), Duration::ZERO);
+        assert_eq!(of(63, 0), Duration::from_secs(60));
+        assert_eq!(of(63, 61), Duration::ZERO);
+    }
+
+    #[test]
+    fn extreme_loads_are_no_overflow() {
+        let most = LoadReport {
+            queued: u32::MAX,
+            active: u32::MAX,
+            prefill_backlog: u32::MAX,
+            busy_milli: u32::MAX,
+            ..LoadReport::default()
+        };
+        let curve = Curve::fit([(&most, WHOLE), (&LoadReport::default(), 1)].into_iter());
+        let told = told(&most, Duration::MAX, &curve, curve.slowness(&most, 1));
+        assert_eq!(told.next, micros_of(FORGOTTEN));
+        assert!(drifted(told.next, told.next, WHOLE, Duration::MAX) <= told.next);
+        assert!(priced(told.next, u64::MAX / 2) > FORGOTTEN);
+    }
+}
