@@ -3,13 +3,22 @@
 mod arrivals;
 mod curve;
 mod engine;
+mod fleet;
+mod histogram;
+mod outcome;
+mod policy;
 mod random;
+mod room;
 mod scenario;
 mod serving;
 
 pub use arrivals::{Arrival, Arrivals};
 pub use curve::Curve;
 pub use engine::{Activity, Done, Engine, EngineSpec, Request, StepTime};
+pub use fleet::{FleetError, Setting, Span, run};
+pub use histogram::Histogram;
+pub use outcome::{Counts, Held, Outcome};
+pub use policy::Policy;
 pub use scenario::{
     FanFailure, Inlet, Lengths, Load, Peak, ProductName, Requests, Scenario, Unsound, Warmer,
 };

@@ -19,10 +19,11 @@ const PREFILL_ROWS: usize = 512;
 /// Launching kernels, sampling, and what else a step costs whatever is in it, in seconds.
 const OVERHEAD: f64 = 0.003;
 /// A request is good when its tokens come no slower than this many times the step of a full batch at the highest clock:
-/// a full batch and a prompt beside it now and then must be good, a board at three quarters of its speed must not.
-const TOKEN_SLACK: f64 = 1.4;
-/// And when its first token comes within this time, in seconds: about twice what the longest prompts take unhindered.
-const FIRST_TOKEN: f64 = 2.0;
+/// a full batch with prompts beside it now and then is good, one at four fifths of its speed is not.
+const TOKEN_SLACK: f64 = 1.2;
+/// And when its first token comes within the time of so many steps: about two seconds, some three times what the longest
+/// prompts take unhindered.
+const FIRST_SLACK: f64 = 80.0;
 
 /// A model on a product, in seconds.
 struct Sizes {
@@ -128,7 +129,7 @@ impl Serving {
             page_positions: PAGE_POSITIONS,
             step,
         };
-        let objective = Objective { first: FIRST_TOKEN, token: TOKEN_SLACK * full };
+        let objective = Objective { first: FIRST_SLACK * full, token: TOKEN_SLACK * full };
         Self { engine, objective, capacity: 1.0 / request }
     }
 }
