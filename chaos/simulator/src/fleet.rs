@@ -18,7 +18,7 @@ use std::time::Duration;
 use helixflow_physics::Parameters;
 
 use crate::arrivals::HOUR;
-use crate::outcome::Outcome;
+use crate::outcome::{Moment, Outcome};
 use crate::room::Room;
 use crate::{Arrivals, Done, Policy, ProductName, Request, Scenario, Serving};
 use boards::Boards;
@@ -138,6 +138,7 @@ impl Fleet<'_> {
     /// A request arrives: somebody gets it, or nobody.
     fn submit(&mut self, request: Request) {
         self.outcome.counts.arrived += 1;
+        self.outcome.asked += u64::from(request.arrived >= self.measured_from);
         let taken = match self.routing.pick() {
             Some(board) => {
                 let taken = self.boards.submit(
@@ -165,7 +166,9 @@ impl Fleet<'_> {
     /// Time passes over all boards.
     fn pass(&mut self, now: f64, until: f64, since_start: Duration) {
         let measured = now >= self.measured_from;
-        let under_load = UNDER_LOAD.contains(&self.scenario.load.share.at(now / HOUR));
+        let hour = now / HOUR;
+        let under_load = UNDER_LOAD.contains(&self.scenario.load.share.at(hour));
+        let moment = Moment { under_load, quarter: (hour * 4.0) as usize };
         for board in 0..self.boards.len() {
             self.boards.advance(
                 self.serving,
@@ -173,7 +176,7 @@ impl Fleet<'_> {
                 until,
                 &mut ending(&mut self.outcome, &mut self.routing, self.serving, self.measured_from, board),
             );
-            self.boards.heat(board, TICK, since_start, measured.then_some((&mut self.outcome, under_load)));
+            self.boards.heat(board, TICK, since_start, measured.then_some((&mut self.outcome, moment)));
         }
     }
 }

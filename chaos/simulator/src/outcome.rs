@@ -63,6 +63,15 @@ pub struct Counts {
     pub left: u64,
 }
 
+/// What a moment counts for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    /// The load is between 70 and 90 %.
+    pub(crate) under_load: bool,
+    /// The quarter of an hour of the day.
+    pub(crate) quarter: usize,
+}
+
 /// A run, or several together.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
@@ -70,7 +79,9 @@ pub struct Outcome {
     pub seconds: f64,
     /// All requests, those of the run-in included.
     pub counts: Counts,
-    /// Requests that ended in the measured time.
+    /// Requests that arrived in the measured time.
+    pub asked: u64,
+    /// Requests that ended in it.
     pub ended: u64,
     /// Of these, those that met the objective.
     pub good: u64,
@@ -94,6 +105,8 @@ pub struct Outcome {
     pub tokens: u64,
     /// Boards that turned themselves off for heat.
     pub turned_off: u64,
+    /// Throttled seconds by the quarter of an hour of the day.
+    pub by_quarter: Vec<f64>,
 }
 
 impl Outcome {
@@ -107,9 +120,15 @@ impl Outcome {
     }
 
     /// Time has passed over a board.
-    pub(crate) fn pass(&mut self, passed: &Passed, under_load: bool, given_up: f64) {
+    pub(crate) fn pass(&mut self, passed: &Passed, moment: Moment, given_up: f64) {
         self.held.add(passed);
-        if under_load {
+        if self.by_quarter.len() <= moment.quarter {
+            self.by_quarter.resize(moment.quarter + 1, 0.0);
+        }
+        if let Some(throttled) = self.by_quarter.get_mut(moment.quarter) {
+            *throttled += passed.thermal;
+        }
+        if moment.under_load {
             self.held_under_load.add(passed);
         }
         self.joules += passed.joules;
@@ -123,6 +142,7 @@ impl Outcome {
         self.counts.refused += other.counts.refused;
         self.counts.finished += other.counts.finished;
         self.counts.left += other.counts.left;
+        self.asked += other.asked;
         self.ended += other.ended;
         self.good += other.good;
         self.first.merge(&other.first);
@@ -135,6 +155,15 @@ impl Outcome {
         self.joules += other.joules;
         self.tokens += other.tokens;
         self.turned_off += other.turned_off;
+        if self.by_quarter.len() < other.by_quarter.len() {
+            self.by_quarter.resize(other.by_quarter.len(), 0.0);
+        }
+        self.by_quarter.iter_mut().zip(&other.by_quarter).for_each(|(sum, more)| *sum += more);
+    }
+
+    /// Requests a second that arrived: no policy has a higher goodput for long.
+    pub fn offered(&self) -> f64 {
+        self.asked as f64 / self.seconds.max(f64::MIN_POSITIVE)
     }
 
     /// Good requests a second.

@@ -8,7 +8,7 @@ use helixflow_physics::{Board, Parameters, Work};
 
 use super::Setting;
 use super::governor::Governed;
-use crate::outcome::Outcome;
+use crate::outcome::{Moment, Outcome};
 use crate::random::{Stream, bits};
 use crate::room::{Room, in_front_of};
 use crate::{Done, Engine, Policy, Request, Serving};
@@ -129,16 +129,16 @@ impl Boards {
         board: usize,
         seconds: f64,
         now: Duration,
-        outcome: Option<(&mut Outcome, bool)>,
+        outcome: Option<(&mut Outcome, Moment)>,
     ) {
         let Some(unit) = self.units.get_mut(board) else { return };
         let activity = unit.engine.take_activity();
         let memory_bound = if activity.busy > 0.0 { activity.waits / activity.busy } else { 0.0 };
         let passed = unit.board.step(seconds, Work { busy: activity.busy, memory_bound });
-        if let Some((outcome, under_load)) = outcome {
+        if let Some((outcome, moment)) = outcome {
             let rise = unit.board.die() - unit.board.surroundings().inlet;
             unit.rise = unit.rise.max(rise);
-            outcome.pass(&passed, under_load, unit.given_up());
+            outcome.pass(&passed, moment, unit.given_up());
         }
         unit.speed.take(unit.engine.tokens(), activity.busy * seconds);
         if let Some(governed) = &mut unit.governed {

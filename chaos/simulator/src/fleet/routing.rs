@@ -19,8 +19,7 @@ pub(super) struct Routing {
     seed: u64,
     /// Requests picked for so far.
     picks: u64,
-    /// Requests under way at each board.
-    own: Vec<u32>,
+    own: Own,
 }
 
 enum Way {
@@ -39,7 +38,7 @@ impl Routing {
             Policy::HelixFlow => Way::Production(Box::new(Production::new(boards, Thermal::Counted)?)),
             Policy::WithoutThermalTerm => Way::Production(Box::new(Production::new(boards, Thermal::Zero)?)),
         };
-        Ok(Self { way, seed, picks: 0, own: vec![0; boards.len()] })
+        Ok(Self { way, seed, picks: 0, own: Own::new(boards.len()) })
     }
 
     /// Takes in what the boards report.
@@ -55,34 +54,63 @@ impl Routing {
         let turn = self.picks;
         self.picks += 1;
         match &self.way {
-            Way::InTurn => Some(usize::try_from(turn).ok()? % self.own.len()),
-            Way::FewestOfAll => fewest(&self.own, random),
-            Way::FewerOfTwo => fewer_of_two(&self.own, random),
-            Way::Production(production) => production.pick(&self.own, random),
+            Way::InTurn => usize::try_from(turn).ok()?.checked_rem(self.own.counts.len()),
+            Way::FewestOfAll => self.own.fewest(random),
+            Way::FewerOfTwo => fewer_of_two(&self.own.counts, random),
+            Way::Production(production) => production.pick(&self.own.counts, random),
         }
     }
 
     /// A board has taken a request.
     pub(super) fn took(&mut self, board: usize) {
-        if let Some(own) = self.own.get_mut(board) {
-            *own += 1;
-        }
+        self.own.change(board, 1);
     }
 
     /// A request has ended at a board.
     pub(super) fn let_go(&mut self, board: usize) {
-        if let Some(own) = self.own.get_mut(board) {
-            *own = own.saturating_sub(1);
-        }
+        self.own.change(board, -1);
     }
 }
 
-/// Any of those with the fewest.
-fn fewest(own: &[u32], random: u64) -> Option<usize> {
-    let least = *own.iter().min()?;
-    let equal = own.iter().filter(|count| **count == least).count();
-    let chosen = below(random, equal);
-    own.iter().enumerate().filter(|(_, count)| **count == least).nth(chosen).map(|(board, _)| board)
+/// How many requests are under way at each board, and the boards by that number.
+struct Own {
+    counts: Vec<u32>,
+    /// The boards with so many, in no order.
+    with: Vec<Vec<u32>>,
+    /// Where each board stands in its list.
+    place: Vec<usize>,
+}
+
+impl Own {
+    fn new(boards: usize) -> Self {
+        Self {
+            counts: vec![0; boards],
+            with: vec![(0..boards as u32).collect()],
+            place: (0..boards).collect(),
+        }
+    }
+
+    fn change(&mut self, board: usize, by: i32) {
+        let before = self.counts[board];
+        let after = before.saturating_add_signed(by);
+        let list = &mut self.with[before as usize];
+        list.swap_remove(self.place[board]);
+        if let Some(&moved) = list.get(self.place[board]) {
+            self.place[moved as usize] = self.place[board];
+        }
+        if self.with.len() <= after as usize {
+            self.with.push(Vec::new());
+        }
+        self.place[board] = self.with[after as usize].len();
+        self.with[after as usize].push(board as u32);
+        self.counts[board] = after;
+    }
+
+    /// Any of those with the fewest.
+    fn fewest(&self, random: u64) -> Option<usize> {
+        let list = self.with.iter().find(|list| !list.is_empty())?;
+        list.get(below(random, list.len())).map(|board| *board as usize)
+    }
 }
 
 fn fewer_of_two(own: &[u32], random: u64) -> Option<usize> {
@@ -105,9 +133,15 @@ mod tests {
 
     #[test]
     fn the_fewest_of_all_are_drawn_evenly() {
+        let mut own = Own::new(4);
+        (0..3).for_each(|_| own.change(1, 1));
+        (0..4).for_each(|board| own.change(board, 1));
+        own.change(2, 1);
+        own.change(2, -1);
+        assert_eq!(own.counts, [1, 4, 1, 1]);
         let mut drawn = [0; 4];
         for n in 0..3000 {
-            drawn[fewest(&[2, 5, 2, 2], bits(1, Stream::Picks, n)).unwrap()] += 1;
+            drawn[own.fewest(bits(1, Stream::Picks, n)).unwrap()] += 1;
         }
         assert_eq!(drawn[1], 0);
         assert!([0, 2, 3].into_iter().all(|board| (900..1100).contains(&drawn[board])), "{drawn:?}");
