@@ -1,6 +1,7 @@
 //! A simulated fleet of GPU boards under load, run by the same pure code that runs in production.
 
 mod arrivals;
+mod bound;
 mod curve;
 mod engine;
 mod fleet;
@@ -13,6 +14,7 @@ mod scenario;
 mod serving;
 
 pub use arrivals::{Arrival, Arrivals};
+pub use bound::lowest_serving_clock;
 pub use curve::Curve;
 pub use engine::{Activity, Done, Engine, EngineSpec, Request, StepTime};
 pub use fleet::{FleetError, Setting, Span, run};

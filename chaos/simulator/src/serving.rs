@@ -96,6 +96,8 @@ pub struct Serving {
     pub objective: Objective,
     /// Requests a second at full batch, the highest clock, and these lengths: a load of 1.
     pub capacity: f64,
+    /// Share of the time, then, in which the compute units wait for memory.
+    pub memory_bound: f64,
 }
 
 impl Serving {
@@ -130,7 +132,8 @@ impl Serving {
             step,
         };
         let objective = Objective { first: FIRST_SLACK * full, token: TOKEN_SLACK * full };
-        Self { engine, objective, capacity: 1.0 / request }
+        let waits = (sizes.weights / batch + sizes.position * attended) * answer.mean;
+        Self { engine, objective, capacity: 1.0 / request, memory_bound: waits / request }
     }
 }
 
