@@ -95,9 +95,9 @@ impl BoardControl {
             Outcome::Late => self.miss(driver, now),
         }
         let band = self.bands.take(&self.thermal, now);
-        let limit = self.governor.limit(&self.thermal);
-        let control = self.watch.take(&self.last, limit, now);
-        let request = Request { band, governed: control == ClockControl::Governed, now };
+        let control = self.control(now);
+        let governed = control == ClockControl::Governed;
+        let request = Request { band, governed, held: self.watch.suspects(), now };
         let order = self.governor.take(&self.thermal, &request);
         if order.is_some() {
             self.watch.ordered(now);
@@ -126,10 +126,19 @@ impl BoardControl {
         self.thermal.unseen(self.last.is_blind() || self.punctuality.is_blind(driver, now));
     }
 
+    /// Who decides on the clock; a reading of before shows nothing new.
+    fn control(&mut self, now: Duration) -> ClockControl {
+        if self.thermal.is_fresh() {
+            self.watch.take(&self.last, self.governor.limit(&self.thermal), now);
+        }
+        self.watch.control()
+    }
+
     fn duty(&mut self, band: Band, now: Duration) -> Duty {
         let faults = self.faults.demand(now);
         let fenced = self.punctuality.is_fenced();
-        self.ladder.take(&Signs { band, blind: self.thermal.is_blind(), faults, fenced, now })
+        let (blind, fresh) = (self.thermal.is_blind(), self.thermal.is_fresh());
+        self.ladder.take(&Signs { band, blind, fresh, faults, fenced, now })
     }
 
     fn standing(&self, band: Band, duty: Duty, control: ClockControl) -> BoardStanding {

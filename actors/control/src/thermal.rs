@@ -18,7 +18,7 @@ mod power;
 mod speed;
 
 pub(crate) use bands::Bands;
-use clocks::{Clocks, LEVELS, share_of};
+use clocks::{Clocks, LEVELS, level_of, share_of};
 pub use governor::ClockOrder;
 pub(crate) use governor::{Governor, Request};
 use limit::{CORE_DEFAULT, Limit, MEMORY_DEFAULT};
@@ -29,6 +29,10 @@ use speed::speed_at;
 /// Without a reading for longer than this the model starts afresh from the next one.
 const LONGEST_STEP: Duration = Duration::from_secs(60);
 
+/// Seconds without a clock held down by heat before it counts as beginning to be: firmware takes about a minute and a
+/// half to give the whole clock back.
+const UNTHROTTLED_BEFORE: f64 = 120.0;
+
 /// What heat does on one board.
 #[derive(Clone, Debug)]
 pub(crate) struct Thermal {
@@ -38,7 +42,11 @@ pub(crate) struct Thermal {
     power: PowerCurve,
     reasons: ClockReasons,
     blind: bool,
+    fresh: bool,
     seen: Option<Duration>,
+    /// Seconds since the reading before, and since heat last held the clock down.
+    step: f64,
+    unthrottled: f64,
 }
 
 impl Thermal {
@@ -51,7 +59,10 @@ impl Thermal {
             power,
             reasons: ClockReasons::default(),
             blind: false,
+            fresh: false,
             seen: None,
+            step: 0.0,
+            unthrottled: 0.0,
         }
     }
 
@@ -59,7 +70,7 @@ impl Thermal {
     pub(crate) fn see(&mut self, reading: &BoardReading, limit: Option<MegaHertz>, now: Duration) {
         let step =
             self.seen.map_or(LONGEST_STEP, |at| now.saturating_sub(at).min(LONGEST_STEP)).as_secs_f64();
-        self.seen = Some(now);
+        (self.seen, self.step, self.fresh) = (Some(now), step, true);
         self.blind = reading.is_blind();
         self.reasons = reading.reasons.live().unwrap_or_default();
         let clock = self.clocks.see(reading, limit);
@@ -71,16 +82,33 @@ impl Thermal {
 
     /// No reading came; `blind` says whether that has lasted so long that the board counts as hot.
     pub(crate) const fn unseen(&mut self, blind: bool) {
-        self.blind = blind;
+        (self.blind, self.fresh) = (blind, false);
     }
 
-    /// Learns from the reading that was seen last.
+    /// Learns from the reading that was seen last, unless that was done before.
     pub(crate) fn learn(&mut self) {
-        let throttled = self.reasons.is_thermal();
+        if !self.fresh {
+            return;
+        }
+        let onset = self.begins_to_throttle();
         let memory_is_nearer = self.memory.excess() > self.core.excess();
-        self.core.learn(throttled && !memory_is_nearer);
-        self.memory.learn(throttled && memory_is_nearer);
+        self.core.learn(onset && !memory_is_nearer);
+        self.memory.learn(onset && memory_is_nearer);
         self.power.learn();
+    }
+
+    /// Whether heat holds the clock down now and did not for long: a clock that the firmware gives back step by step is
+    /// held down still at temperatures that no longer tell why.
+    fn begins_to_throttle(&mut self) -> bool {
+        let throttled = self.reasons.is_thermal();
+        let begins = throttled && self.unthrottled >= UNTHROTTLED_BEFORE;
+        self.unthrottled = if throttled { 0.0 } else { self.unthrottled + self.step };
+        begins
+    }
+
+    /// Whether what is known is of now: otherwise nothing may be eased.
+    pub(crate) const fn is_fresh(&self) -> bool {
+        self.fresh
     }
 
     /// Whether the board's heat cannot be told though it could before.
@@ -115,12 +143,35 @@ impl Thermal {
         told.into_iter().filter(|over| over.is_finite()).reduce(f64::max)
     }
 
-    /// The highest level of the clock that keeps every place `below` degrees under where heat costs speed.
+    /// The highest level of the clock that keeps every place `below` degrees under where heat costs speed, for the next
+    /// seconds.
     pub(crate) fn highest_level(&self, below: f64) -> u32 {
-        let budget = self.core.budget(below).min(self.memory.budget(below));
+        self.level_within(self.core.budget(below).min(self.memory.budget(below)))
+    }
+
+    /// The same for good.
+    pub(crate) fn lasting_level(&self, below: f64) -> u32 {
+        self.level_within(self.core.lasting_budget(below).min(self.memory.lasting_budget(below)))
+    }
+
+    /// The highest level that draws no more than `watts`, else the lowest; power grows with the level, so by halving.
+    fn level_within(&self, watts: f64) -> u32 {
         let least = self.clocks.least_share();
-        let fits = |level: &u32| self.power.at(share_of(*level, least)) <= budget;
-        (0..=LEVELS).rev().find(fits).unwrap_or(0)
+        let fits = |level: u32| self.power.at(share_of(level, least)) <= watts;
+        if fits(LEVELS) {
+            return LEVELS;
+        }
+        let (mut low, mut high) = (0, LEVELS);
+        while high - low > 1 {
+            let middle = u32::midpoint(low, high);
+            if fits(middle) { low = middle } else { high = middle }
+        }
+        low
+    }
+
+    /// The level at or under the clock that the board runs at now.
+    pub(crate) fn present_level(&self) -> u32 {
+        level_of(self.clocks.share(), self.clocks.least_share())
     }
 
     /// The share of the top clock at that level.

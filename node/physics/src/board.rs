@@ -350,6 +350,11 @@ impl Board {
         self.faults.stuck.unwrap_or((self.heat.die + off, self.heat.memory + off))
     }
 
+    /// Whether the temperature sensors are stuck.
+    pub(crate) const fn is_stuck(&self) -> bool {
+        self.faults.stuck.is_some()
+    }
+
     /// Whether the driver can tell anything.
     pub(crate) const fn readable(&self) -> Result<(), Unreadable> {
         if self.faults.blocked {

@@ -53,8 +53,10 @@ impl Board {
         let faults = self.take_events();
         let parameters = self.parameters();
         let (die, memory) = self.sensed();
-        let core = degrees(die + self.noise(0) * TEMPERATURE_NOISE);
-        let memory = degrees(memory + self.noise(1) * TEMPERATURE_NOISE);
+        // A sensor that is stuck is so with its noise.
+        let noise = if self.is_stuck() { 0.0 } else { TEMPERATURE_NOISE };
+        let core = degrees(die + self.noise(0) * noise);
+        let memory = degrees(memory + self.noise(1) * noise);
         let margin = MilliCelsius((parameters.limits.operating * 1000.0) as i32 - core.0);
         let told = |tells, value| if tells { Sensed::Live(value) } else { Sensed::Unsupported };
         let remapping = RowRemapping { pending: self.lost_errors() > 0, ..RowRemapping::default() };

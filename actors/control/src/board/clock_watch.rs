@@ -1,8 +1,8 @@
 //! Who decides on the clock: a change made by somebody else is noticed, and not fought.
 //!
 //! No driver tells which clock is locked, so the clock itself is watched. It shows a hand that is not ours when, for
-//! some seconds of work, it runs above our limit, or is held down by request while we ask for nothing. Then no orders
-//! go out. A person's limit that can still be seen is left alone for ever. Ours that was taken away looks the same as a
+//! some seconds of work, it runs above our limit, or is held down by request far below it, or while we ask for nothing.
+//! Then no orders go out. A person's limit that can still be seen is left alone for ever. Ours that was taken away looks the same as a
 //! driver that was loaded anew, and such a board would run without its governor until the node ends: so after a long
 //! rest, doubled each time, one more try is made. One order an hour fights nobody.
 
@@ -18,6 +18,9 @@ const LASTS: Duration = Duration::from_secs(3);
 
 /// A clock this much above our limit is above it: clocks are rounded to steps of 15 MHz.
 const ABOVE: u32 = 45;
+
+/// A clock this much below our limit, held down by request and by nothing else, is below another's limit.
+const BELOW: u32 = 150;
 
 /// Utilisation, permille, from which a clock is that of work: idle boards choose their own.
 const BUSY: u16 = 200;
@@ -44,19 +47,24 @@ impl ClockWatch {
         Self { control, ordered: None, shown: None, foreign: Duration::ZERO, rest: REST }
     }
 
-    /// Who decides, after this reading, while we hold the board to `limit`.
-    pub(super) fn take(
-        &mut self,
-        reading: &BoardReading,
-        limit: Option<MegaHertz>,
-        now: Duration,
-    ) -> ClockControl {
+    /// Takes in a reading while we hold the board to `limit`.
+    pub(super) fn take(&mut self, reading: &BoardReading, limit: Option<MegaHertz>, now: Duration) {
         match self.control {
             ClockControl::MonitorOnly => {}
             ClockControl::Governed => self.watch(reading, limit, now),
             ClockControl::Foreign => self.wait(reading, now),
         }
+    }
+
+    /// Who decides.
+    pub(super) const fn control(&self) -> ClockControl {
         self.control
+    }
+
+    /// Whether the clock shows another hand, though not for long enough: until that is settled an order of ours might undo
+    /// what somebody has just set.
+    pub(super) const fn suspects(&self) -> bool {
+        self.shown.is_some()
     }
 
     /// An order went out.
@@ -96,9 +104,15 @@ impl ClockWatch {
 }
 
 fn shows_another_hand(reading: &BoardReading, limit: Option<MegaHertz>) -> bool {
-    let busy = reading.utilization.live().is_some_and(|busy| busy.0 >= BUSY);
-    let Some(limit) = limit else {
-        return busy && reading.reasons.live().is_some_and(|reasons| reasons.has(ClockReasons::REQUESTED));
-    };
-    busy && reading.core_clock.live().is_some_and(|clock| clock.0 > limit.0.saturating_add(ABOVE))
+    if reading.utilization.live().is_none_or(|busy| busy.0 < BUSY) {
+        return false;
+    }
+    let reasons = reading.reasons.live().unwrap_or_default();
+    let Some(limit) = limit else { return reasons.has(ClockReasons::REQUESTED) };
+    let Some(clock) = reading.core_clock.live() else { return false };
+    let far_below = clock.0.saturating_add(BELOW) < limit.0;
+    clock.0 > limit.0.saturating_add(ABOVE) || (far_below && reasons == ClockReasons::REQUESTED)
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,12 +36,21 @@ pub(super) struct Signs {
     pub(super) band: Band,
     /// Whether its heat cannot be told.
     pub(super) blind: bool,
+    /// Whether its last reading is of now.
+    pub(super) fresh: bool,
     /// What its faults demand.
     pub(super) faults: Duty,
     /// Whether its readings are late too often.
     pub(super) fenced: bool,
     /// The time since the process began.
     pub(super) now: Duration,
+}
+
+impl Signs {
+    /// Whether heat permits that anything be eased.
+    fn is_calm(&self) -> bool {
+        self.fresh && self.band <= Band::Warm
+    }
 }
 
 /// What one board may be asked to do.
@@ -67,11 +76,9 @@ impl Ladder {
     pub(super) fn take(&mut self, signs: &Signs) -> Duty {
         let demanded = self.demanded(signs);
         match self.duty {
-            Duty::Probation if demanded > Duty::Probation => self.quarantine(),
+            Duty::Probation if demanded > Duty::Probation => self.go(Duty::Quarantine),
             Duty::Probation | Duty::Quarantine => self.come_back(demanded, signs),
-            Duty::Full | Duty::NoNewShards | Duty::Drain if demanded > self.duty => {
-                if demanded == Duty::Quarantine { self.quarantine() } else { self.go(demanded) }
-            }
+            Duty::Full | Duty::NoNewShards | Duty::Drain if demanded > self.duty => self.go(demanded),
             Duty::Full | Duty::NoNewShards | Duty::Drain => self.ease(demanded, signs),
         }
         self.duty
@@ -104,13 +111,9 @@ impl Ladder {
         self.quiet = None;
     }
 
-    fn quarantine(&mut self) {
-        self.go(Duty::Quarantine);
-    }
-
     /// From quarantine through probation to full duty.
     fn come_back(&mut self, demanded: Duty, signs: &Signs) {
-        let calm = demanded == Duty::Full && signs.band <= Band::Warm;
+        let calm = demanded == Duty::Full && signs.is_calm();
         let Some(quiet) = lasted(&mut self.quiet, calm, signs.now) else { return };
         match self.duty {
             Duty::Quarantine if quiet >= self.stay => {
@@ -123,7 +126,7 @@ impl Ladder {
     }
 
     fn ease(&mut self, demanded: Duty, signs: &Signs) {
-        let calm = demanded < self.duty && signs.band <= Band::Warm;
+        let calm = demanded < self.duty && signs.is_calm();
         if lasted(&mut self.quiet, calm, signs.now).is_some_and(|quiet| quiet >= QUIET) {
             let milder = if self.duty == Duty::Drain { Duty::NoNewShards } else { Duty::Full };
             self.go(milder.max(demanded));
@@ -139,3 +142,6 @@ fn lasted(since: &mut Option<Duration>, holds: bool, now: Duration) -> Option<Du
     }
     Some(now.saturating_sub(*since.get_or_insert(now)))
 }
+
+#[cfg(test)]
+mod tests;

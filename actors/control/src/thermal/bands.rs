@@ -42,6 +42,8 @@ impl Bands {
         let least = Self::at_least(thermal, 0.0);
         if least > self.band {
             self.climb(least, now);
+        } else if !thermal.is_fresh() {
+            // Nothing is eased on what was true some time ago.
         } else if Self::at_least(thermal, HYSTERESIS) < self.band {
             let since = *self.fit_since.get_or_insert(now);
             if now.saturating_sub(since) >= DWELL * (1 << self.climbs.min(DOUBLINGS)) {
@@ -85,3 +87,6 @@ const fn below(band: Band) -> Band {
         Band::Critical => Band::Hot,
     }
 }
+
+#[cfg(test)]
+mod tests;

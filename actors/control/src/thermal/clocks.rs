@@ -2,9 +2,9 @@
 
 use helixflow_model::{BoardLimits, BoardReading, MegaHertz};
 
-/// Steps between the lowest and the highest clock: fine enough that one of them costs under 3 % of the speed, coarse
-/// enough that whole-degree noise does not move it.
-pub(crate) const LEVELS: u32 = 40;
+/// Steps between the lowest and the highest clock: about the steps that boards know themselves. One of them moves the
+/// die by well under the degree that a sensor shows, so that the clock settles on one.
+pub(crate) const LEVELS: u32 = 100;
 
 /// A clock asked for is a multiple of this: NVIDIA's boards know every fifteenth megahertz.
 const GRAIN: u32 = 15;
@@ -66,4 +66,52 @@ impl Clocks {
 /// The share at a level, from 0 to [`LEVELS`].
 pub(crate) fn share_of(level: u32, least: f64) -> f64 {
     least + (1.0 - least) * f64::from(level) / f64::from(LEVELS)
+}
+
+/// The highest level whose share is no more than this one.
+pub(crate) fn level_of(share: f64, least: f64) -> u32 {
+    if share <= least {
+        return 0;
+    }
+    // Both differences are above zero; what is rounded off is no whole level.
+    ((share - least) / (1.0 - least) * f64::from(LEVELS) + 1e-9) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn clocks(least: u32, most: u32) -> Clocks {
+        let told = |clock| (clock > 0).then_some(MegaHertz(clock));
+        Clocks::new(BoardLimits {
+            clock_least: told(least),
+            clock_most: told(most),
+            ..BoardLimits::default()
+        })
+    }
+
+    #[test]
+    fn clocks_asked_for_are_ones_that_boards_know() {
+        assert_eq!(clocks(210, 1980).at(1.0), Some(MegaHertz(1980)));
+        assert_eq!(clocks(210, 1980).at(0.9), Some(MegaHertz(1770)));
+        assert_eq!(clocks(345, 1980).at(0.0), Some(MegaHertz(345)));
+        assert_eq!(clocks(0, 0).at(1.0), None);
+    }
+
+    proptest! {
+        #[test]
+        fn levels_and_shares_agree(level in 0..=LEVELS, least in 0.02f64..0.98) {
+            prop_assert_eq!(level_of(share_of(level, least), least), level);
+        }
+
+        #[test]
+        fn a_higher_share_never_asks_for_a_lower_clock(
+            least: u32, most: u32, lower in 0f64..=1.0, higher in 0f64..=1.0,
+        ) {
+            let clocks = clocks(least, most);
+            prop_assert!(clocks.at(lower.min(higher)) <= clocks.at(lower.max(higher)));
+        }
+    }
 }

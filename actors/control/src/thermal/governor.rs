@@ -11,22 +11,32 @@ use super::clocks::{LEVELS, share_of};
 use super::{Thermal, speed_at};
 
 /// The target lies so many degrees under where heat costs speed: a rounded degree, and the ripple of the clock's steps.
-pub(crate) const TARGET_BELOW: f64 = 3.0;
+/// What the board's readings stray comes on top.
+const TARGET_BELOW: f64 = 1.5;
 
 /// The clock rises only where the forecast stays under the target by so much more: the gap that keeps it from going up
 /// and down by one step for ever.
-const UP_BELOW: f64 = 1.0;
+const UP_BELOW: f64 = 0.6;
 
 /// The most steps down in one order, and the least time between two: a forecast that jumps by a rounded degree takes
 /// no more than it must, and a real rise is still answered in full within a second.
-const DOWN_STEPS: u32 = 10;
+const DOWN_STEPS: u32 = 25;
 const DOWN_EVERY: Duration = Duration::from_millis(300);
 
+/// A board that keeps so many degrees under the target at its highest clock for good is let go at once.
+const RELEASE_BELOW: f64 = 8.0;
+
+/// Fewer steps down than this can wait for so long: a sink that warms asks for one after the other, and each order is a
+/// call to the driver.
+const FEW_STEPS: u32 = 3;
+const FEW_EVERY: Duration = Duration::from_secs(1);
+
 /// The steps up in one order, the least time between two, and the rest after a step down: the die shows most of what a
-/// step does within two seconds, the sink within ten.
-const UP_STEPS: u32 = 2;
+/// step does within two seconds, the sink within fifteen. So the clock turns downwards and up again at most 240 times
+/// an hour, whatever happens.
+const UP_STEPS: u32 = 4;
 const UP_EVERY: Duration = Duration::from_secs(2);
-const UP_AFTER_DOWN: Duration = Duration::from_secs(10);
+const UP_AFTER_DOWN: Duration = Duration::from_secs(15);
 
 /// The clock of a board that is critical, or whose heat cannot be told, is at most this share of its range: around
 /// there a board draws less than half its power, which every working cooler carries.
@@ -55,6 +65,8 @@ pub(crate) struct Request {
     pub(crate) band: Band,
     /// Whether the clock may be set.
     pub(crate) governed: bool,
+    /// Whether it is to be left as it is for the moment.
+    pub(crate) held: bool,
     /// The time since the process began.
     pub(crate) now: Duration,
 }
@@ -75,6 +87,9 @@ impl Governor {
             *self = Self::default();
             return None;
         }
+        if request.held {
+            return None;
+        }
         let current = self.level.unwrap_or(LEVELS);
         let next = self.next_level(thermal, request, current);
         if next < current {
@@ -92,16 +107,20 @@ impl Governor {
     }
 
     fn next_level(&self, thermal: &Thermal, request: &Request, current: u32) -> u32 {
-        let most = if thermal.is_blind() || request.band == Band::Critical { BLIND_LEVEL } else { LEVELS };
+        let most = most_level(thermal, request.band);
         let held = thermal.highest_level(TARGET_BELOW).min(most);
         let since = |at: Option<Duration>| at.map_or(Duration::MAX, |at| request.now.saturating_sub(at));
         if held < current {
             let lower = held.max(current.saturating_sub(DOWN_STEPS));
-            return if since(self.lowered) >= DOWN_EVERY { lower } else { current };
+            let rest = if current - held < FEW_STEPS { FEW_EVERY } else { DOWN_EVERY };
+            return if since(self.lowered) >= rest { lower } else { current };
         }
-        let rested = since(self.lowered) >= UP_AFTER_DOWN && since(self.raised) >= UP_EVERY;
-        let higher = thermal.highest_level(TARGET_BELOW + UP_BELOW).min(most);
-        if rested { higher.clamp(current, current + UP_STEPS) } else { current }
+        let rested =
+            since(self.lowered) >= UP_AFTER_DOWN && since(self.raised) >= UP_EVERY && thermal.is_fresh();
+        let higher = thermal.lasting_level(TARGET_BELOW + UP_BELOW).min(most);
+        let has_room = most == LEVELS && thermal.lasting_level(TARGET_BELOW + RELEASE_BELOW) == LEVELS;
+        let steps = if has_room { LEVELS } else { UP_STEPS };
+        if rested { higher.clamp(current, current + steps) } else { current }
     }
 
     /// The clock that we hold the board to; none where it may run as fast as it likes.
@@ -126,4 +145,12 @@ impl Governor {
         };
         speed_at(self.asked(thermal).min(held).min(now))
     }
+}
+
+/// The highest level that may be asked for, whatever is forecast. Where heat holds the clock down although the forecast
+/// is well, the forecast is wrong, and the board is given no more than what it runs at.
+fn most_level(thermal: &Thermal, band: Band) -> u32 {
+    let careful = if thermal.is_blind() || band == Band::Critical { BLIND_LEVEL } else { LEVELS };
+    let throttled = thermal.is_busy() && thermal.reasons().is_thermal();
+    if throttled { careful.min(thermal.present_level()) } else { careful }
 }

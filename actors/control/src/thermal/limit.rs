@@ -29,6 +29,11 @@ const LEAST: f64 = 50.0;
 /// The highest that is believed.
 const MOST: f64 = 110.0;
 
+/// The most degrees that one onset takes off a limit, for it may have another cause; and all of them together, which a
+/// sensor that reads low makes needful.
+const LEARNS_AT_ONCE: f64 = 4.0;
+const LEARNS_MOST: f64 = 20.0;
+
 /// Degrees a second by which a learnt limit returns to the one that was told: 1 K in ten minutes.
 const RETURNS: f64 = 1.0 / 600.0;
 
@@ -39,7 +44,7 @@ pub(super) struct Limit {
     told: f64,
     /// Where heat costs speed, as far as is known now.
     costs: f64,
-    /// From where the place counts as critical, relative to `costs`.
+    /// From where the place counts as critical, relative to `told`.
     critical_over: f64,
 }
 
@@ -71,17 +76,17 @@ impl Limit {
         self.costs
     }
 
-    /// From where the place counts as critical.
+    /// From where the place counts as critical; that is the hardware's matter, and is not learnt.
     pub(super) const fn critical(&self) -> f64 {
-        self.costs + self.critical_over
+        self.told + self.critical_over
     }
 
-    /// Learns from a temperature, and from whether heat held the clock down at it, after `step` seconds.
-    pub(super) fn learn(&mut self, temperature: f64, throttled: bool, step: f64) {
-        if throttled && temperature < self.costs {
-            self.costs = temperature.max(LEAST);
-        } else if !throttled {
-            self.costs = (self.costs + RETURNS * step).min(self.told);
+    /// Learns from a temperature after `step` seconds; `onset`: heat began to hold the clock down at it.
+    pub(super) fn learn(&mut self, temperature: f64, onset: bool, step: f64) {
+        self.costs = (self.costs + RETURNS * step).min(self.told);
+        if onset {
+            let least = (self.costs - LEARNS_AT_ONCE).max(self.told - LEARNS_MOST);
+            self.costs = self.costs.min(temperature.max(least));
         }
     }
 }
@@ -119,11 +124,15 @@ mod tests {
     #[test]
     fn a_clock_held_down_by_heat_lowers_the_limit_and_time_brings_it_back() {
         let mut limit = Limit::core(limits(Some(87), None), CORE_DEFAULT);
-        limit.learn(80.0, true, 0.1);
-        assert_eq!(limit.costs(), 80.0);
-        for _ in 0..3600 {
+        limit.learn(84.0, true, 0.1);
+        assert_eq!((limit.costs(), limit.critical()), (84.0, 89.0));
+        for _ in 0..1200 {
             limit.learn(70.0, false, 1.0);
         }
         assert!((limit.costs() - 86.0).abs() < 0.01, "{}", limit.costs());
+        for _ in 0..10 {
+            limit.learn(40.0, true, 0.0);
+        }
+        assert_eq!(limit.costs(), 67.0);
     }
 }

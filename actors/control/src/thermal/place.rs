@@ -18,6 +18,10 @@ const MEMORY_LAGS: [f64; 3] = [5.0, 20.0, 80.0];
 /// left to the readings to come, which are a tenth of a second apart when it matters.
 const HORIZONS: [f64; 2] = [3.0, 12.0];
 
+/// Seconds ahead that a clock must hold for before it is raised to: the steady state, or it would be lowered again within
+/// minutes. The seconds of a burst are used all the same: it begins at the clock that the lull before it allowed.
+const LASTING: f64 = 180.0;
+
 /// The base believed before the first reading, degrees Celsius.
 const BASE: Prior = Prior { value: 30.0, spread: 15.0, walk: 0.05, least: -20.0, most: 80.0 };
 
@@ -41,14 +45,31 @@ const LEAST: f64 = -40.0;
 const MOST: f64 = 150.0;
 
 /// Time constants, in seconds, by which the offset follows a temperature above, and one below what was expected: heat
-/// is believed at once, relief is waited for.
-const RISES: f64 = 0.4;
-const FALLS: f64 = 2.0;
+/// is believed sooner than relief.
+const RISES: f64 = 0.7;
+const FALLS: f64 = 1.2;
 
-/// The offset's drift upwards (a failed fan, a hotter inlet) is smoothed over so many seconds, and believed for the
-/// seconds of the forecast up to this many degrees a second.
-const DRIFT_OVER: f64 = 15.0;
+/// The offset's drift upwards (a failed fan, a hotter inlet) is smoothed over so many seconds, and believed up to this
+/// many degrees a second …
+const DRIFT_OVER: f64 = 20.0;
 const DRIFT_MOST: f64 = 0.5;
+/// … to last for at most so many seconds.
+const DRIFT_FOR: f64 = 12.0;
+
+/// What a band is judged by is smoothed over so many seconds, which takes a whole-degree sensor's flicker out; a
+/// temperature that jumps counts at once, less one degree.
+const FELT_OVER: f64 = 2.0;
+const FELT_AT_ONCE: f64 = 1.0;
+
+/// How far the readings stray from what is expected, on average, is taken over so many seconds, and believed up to
+/// this many degrees.
+const STRAY_OVER: f64 = 60.0;
+const STRAY_MOST: f64 = 3.0;
+const STRAY_AT_FIRST: f64 = 1.0;
+
+/// Part of a new value by which the limit moves that the driver's margin stands for: slowly, since margin and sensor are
+/// rounded apart.
+const MARGIN_LEARNT: f64 = 1.0 / 64.0;
 
 /// One place, its limit and its model.
 #[derive(Clone, Debug)]
@@ -60,6 +81,10 @@ pub(super) struct Place {
     lagged: Option<[f64; 3]>,
     /// The temperature read now.
     measured: Option<f64>,
+    /// The same, smoothed.
+    smoothed: Option<f64>,
+    /// How far readings stray from the smoothed temperature, degrees.
+    stray: f64,
     /// What the model does not explain, smoothed.
     offset: Option<f64>,
     /// How fast that rises, degrees a second; never negative.
@@ -101,6 +126,8 @@ impl Place {
             fit: Fit::new([BASE, fast, middle, slow]),
             lagged: None,
             measured: None,
+            smoothed: None,
+            stray: STRAY_AT_FIRST,
             offset: None,
             drift: 0.0,
             margin_limit: None,
@@ -121,12 +148,14 @@ impl Place {
             }
         };
         self.lagged = Some(lagged);
-        self.margin = margin;
+        self.margin = margin.map(|margin| margin.clamp(LEAST, MOST));
         // The driver's own margin may know of a hotter spot than the sensor shows.
-        let by_margin = margin.zip(self.margin_limit).map(|(margin, limit)| limit - margin);
+        let by_margin = self.margin.zip(self.margin_limit).map(|(margin, limit)| limit - margin);
         let hotter = [sensor, by_margin].into_iter().flatten().reduce(f64::max);
         self.measured = hotter.map(|temperature| temperature.clamp(LEAST, MOST));
         if let Some(measured) = self.measured {
+            let before = self.smoothed.unwrap_or(measured);
+            self.smoothed = Some(measured + (before - measured) * left(step, FELT_OVER));
             self.follow(measured - self.modelled(&lagged), step);
         }
     }
@@ -157,14 +186,20 @@ impl Place {
         Some((self.modelled(&lagged) + offset, lagged))
     }
 
-    /// Degrees by which the place is beyond where heat costs speed; minus infinity where nothing is told.
-    pub(super) fn excess(&self) -> f64 {
-        self.measured.map_or(f64::NEG_INFINITY, |at| at - self.limit.costs())
+    /// The temperature that bands are judged by; minus infinity where nothing is told.
+    fn felt(&self) -> f64 {
+        let felt = self.measured.zip(self.smoothed).map(|(now, smoothed)| smoothed.max(now - FELT_AT_ONCE));
+        felt.unwrap_or(f64::NEG_INFINITY)
     }
 
-    /// Degrees by which it is beyond critical; minus infinity where nothing is told.
+    /// Degrees by which the place is beyond where heat costs speed.
+    pub(super) fn excess(&self) -> f64 {
+        self.felt() - self.limit.costs()
+    }
+
+    /// Degrees by which it is beyond critical.
     pub(super) fn over_critical(&self) -> f64 {
-        self.measured.map_or(f64::NEG_INFINITY, |at| at - self.limit.critical())
+        self.felt() - self.limit.critical()
     }
 
     /// The highest temperature within the horizons at `watts` from now on.
@@ -172,22 +207,30 @@ impl Place {
         let (present, lagged) = self.present()?;
         let ahead = HORIZONS.map(|horizon| {
             let rises = self.reach(horizon).into_iter().zip(lagged);
-            present + self.drift * horizon + rises.map(|(reach, lag)| reach * (watts - lag)).sum::<f64>()
+            present
+                + self.drift * horizon.min(DRIFT_FOR)
+                + rises.map(|(reach, lag)| reach * (watts - lag)).sum::<f64>()
         });
         Some(ahead.into_iter().fold(f64::NEG_INFINITY, f64::max).clamp(LEAST, MOST))
     }
 
-    /// The most power that keeps every forecast `below` degrees under where heat costs speed; infinite where nothing
-    /// is told.
+    /// The most power that keeps every forecast `below` degrees under where heat costs speed, and under that by as much
+    /// as the readings stray; infinite where nothing is told.
     pub(super) fn budget(&self, below: f64) -> f64 {
+        HORIZONS.into_iter().map(|horizon| self.budget_for(below, horizon)).fold(f64::INFINITY, f64::min)
+    }
+
+    /// The same, and for good.
+    pub(super) fn lasting_budget(&self, below: f64) -> f64 {
+        self.budget(below).min(self.budget_for(below, LASTING))
+    }
+
+    fn budget_for(&self, below: f64, horizon: f64) -> f64 {
         let Some((present, lagged)) = self.present() else { return f64::INFINITY };
-        let target = self.limit.costs() - below;
-        let budget = HORIZONS.map(|horizon| {
-            let reach = self.reach(horizon);
-            let carried: f64 = reach.iter().zip(lagged).map(|(reach, lag)| reach * lag).sum();
-            (target - present - self.drift * horizon + carried) / reach.iter().sum::<f64>()
-        });
-        budget.into_iter().fold(f64::INFINITY, f64::min)
+        let reach = self.reach(horizon);
+        let carried: f64 = reach.iter().zip(lagged).map(|(reach, lag)| reach * lag).sum();
+        let room = self.limit.costs() - below - self.stray - present - self.drift * horizon.min(DRIFT_FOR);
+        (room + carried) / reach.iter().sum::<f64>()
     }
 
     /// Degrees from the forecast to where heat costs speed.
@@ -201,15 +244,27 @@ impl Place {
         std::array::from_fn(|i| theta[i + 1] * (1.0 - left(horizon, self.constants[i])))
     }
 
-    /// Learns from what was seen last; `throttled`: heat of this place held the clock down meanwhile.
-    pub(super) fn learn(&mut self, throttled: bool) {
+    /// Learns from what was seen last; `onset`: heat of this place began to hold the clock down at it.
+    pub(super) fn learn(&mut self, onset: bool) {
         let Some((measured, lagged)) = self.measured.zip(self.lagged) else { return };
-        self.limit.learn(measured, throttled, self.step);
+        self.limit.learn(measured, onset, self.step);
+        self.learn_stray(measured);
         if let Some(margin) = self.margin {
             let limit = measured + margin;
             let known = self.margin_limit.unwrap_or(limit);
-            self.margin_limit = Some(known + (limit - known) / 64.0);
+            self.margin_limit = Some(known + (limit - known) * MARGIN_LEARNT);
         }
+        self.gather(measured, &lagged);
+    }
+
+    fn learn_stray(&mut self, measured: f64) {
+        if let Some((present, _)) = self.present() {
+            let stray = (measured - present).abs().min(STRAY_MOST);
+            self.stray = stray + (self.stray - stray) * left(self.step, STRAY_OVER);
+        }
+    }
+
+    fn gather(&mut self, measured: f64, lagged: &[f64; 3]) {
         let gathered = &mut self.gathered;
         gathered.seconds += self.step;
         gathered.count += 1.0;
@@ -220,11 +275,14 @@ impl Place {
         if gathered.seconds >= LEARN_EVERY {
             let Gathered { seconds, count, temperature, lagged: sums } = std::mem::take(gathered);
             let [fast, middle, slow] = sums.map(|sum| sum / count);
-            let before = self.modelled(&lagged);
+            let before = self.modelled(lagged);
             self.fit.learn(&[1.0, fast, middle, slow], temperature / count, NOISE, seconds);
             // The forecast starts from the temperature read, whatever the fit has learnt of it.
-            let learnt = self.modelled(&lagged) - before;
+            let learnt = self.modelled(lagged) - before;
             self.offset = self.offset.map(|offset| offset - learnt);
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,6 +25,13 @@ const CUBIC_SHARE: f64 = 0.5;
 const ACTIVITY_RISES: f64 = 0.5;
 const ACTIVITY_FALLS: f64 = 4.0;
 
+/// Many drivers tell power as an average over about a second. So after the clock has fallen, the power read is still in
+/// part that of the higher one; it is taken to come from a clock that falls with this time constant in seconds.
+const POWER_LAGS: f64 = 1.0;
+
+/// The fit learns nothing while the clock has just changed by more than this share.
+const LEARN_STEADY: f64 = 0.03;
+
 /// The most activity that is believed: a power virus against a curve learnt from light work.
 const ACTIVITY_MOST: f64 = 4.0;
 
@@ -56,7 +63,9 @@ struct Seen {
     watts: Option<f64>,
     /// Share of time busy, where it tells that.
     utilization: Option<f64>,
+    /// The clock that the power belongs to, as a share of the highest.
     share: f64,
+    steady: bool,
     step: f64,
     busy: bool,
     limit: Option<f64>,
@@ -90,7 +99,9 @@ impl PowerCurve {
         let over_idle = watts.map(|watts| watts - self.idle() > BUSY_WATTS_SHARE * self.most);
         let busy = utilization.map(|busy| busy >= BUSY).or(over_idle).unwrap_or(true);
         let limit = reading.power_limit.live().map(|limit| f64::from(limit.0) / 1000.0);
-        self.seen = Seen { watts, utilization, share, step, busy, limit };
+        let lagged = share + (self.seen.share - share) * left(step, POWER_LAGS);
+        let (steady, share) = ((lagged - share).abs() < LEARN_STEADY, share.max(lagged));
+        self.seen = Seen { watts, utilization, share, steady, step, busy, limit };
         let working = match (watts, busy) {
             (_, false) => 0.0,
             (Some(watts), true) => (watts - self.idle()) / self.work(share),
@@ -125,9 +136,9 @@ impl PowerCurve {
 
     /// Learns from what was seen last.
     pub(super) fn learn(&mut self) {
-        let Seen { watts, utilization, share, step, .. } = self.seen;
+        let Seen { watts, utilization, share, steady, step, .. } = self.seen;
         let Some((watts, utilization)) = watts.zip(utilization) else { return };
-        if utilization > 0.0 && utilization < LEARN_BUSY {
+        if !steady || (utilization > 0.0 && utilization < LEARN_BUSY) {
             return;
         }
         let x = [1.0, utilization * share, utilization * share * share * share];
@@ -135,3 +146,6 @@ impl PowerCurve {
         self.fit.learn(&x, watts, noise * noise, step);
     }
 }
+
+#[cfg(test)]
+mod tests;
