@@ -220,6 +220,12 @@ impl Starting {
     /// The port of clients, nodes and operators, and the reconcile loop beside it.
     fn serve_grpc(&mut self, port: Listener) -> Result<(), CoordinatorError> {
         let telemetry = Telemetry::new();
+        let publish = telemetry.clone().publish();
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            stop.run_until_cancelled(publish).await;
+            Ok(())
+        });
         let terms = LeaseTerms { lease: self.config.timings.node_lease, ..LeaseTerms::default() };
         let random = || Arc::clone(&self.env.random);
         let reconcile = reconcile::run(self.raft.clone(), telemetry.watch(), terms, random());

@@ -1,7 +1,8 @@
 //! What one request sees: the routing table, a connection to each node in it, and what this gateway has under way there.
 //!
 //! A snapshot is swapped in whole. Connections and counts are carried over from the one before, so a request takes them
-//! without a lock; the connections to nodes that are gone end with the last stream on them.
+//! without a lock; the connections to nodes that are gone end with the last stream on them. Most tables differ from the
+//! one before in their figures alone: then all of them are carried over at once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,28 +27,51 @@ pub(super) struct Snapshot {
     pub(super) table: RoutingTable,
     /// Whether this coordinator knows its cluster at all.
     is_member: bool,
+    links: Arc<Links>,
+}
+
+/// What leads to the replicas of a table.
+#[derive(Debug, Default)]
+struct Links {
     /// By the node's address; none for an address that is none.
     channels: BTreeMap<String, Option<NodeChannel>>,
     under_way: BTreeMap<ReplicaId, Arc<AtomicU32>>,
 }
 
-impl Snapshot {
-    /// After `before`, with a newer table.
-    pub(super) fn next(before: &Self, table: RoutingTable, is_member: bool, make: &Channels) -> Self {
+impl Links {
+    /// After `before`, with what another table needs.
+    fn next(before: &Self, table: &RoutingTable, make: &Channels) -> Self {
         let mut channels = BTreeMap::new();
         // A replica that is not ready for a moment still runs what it has.
         let in_use = |(_, count): &(&ReplicaId, &Arc<AtomicU32>)| Arc::strong_count(count) > 1;
         let kept = before.under_way.iter().filter(in_use);
         let mut under_way: BTreeMap<_, _> = kept.map(|(id, count)| (*id, Arc::clone(count))).collect();
         for candidate in table.candidates() {
-            let address = candidate.advertise();
+            let (id, address) = (candidate.fence.replica, candidate.advertise());
             if !channels.contains_key(address) {
                 let held = before.channels.get(address).cloned();
                 channels.insert(address.to_owned(), held.unwrap_or_else(|| make.to(address)));
             }
-            under_way.entry(candidate.fence.replica).or_default();
+            under_way.entry(id).or_insert_with(|| before.under_way.get(&id).cloned().unwrap_or_default());
         }
-        Self { table, is_member, channels, under_way }
+        Self { channels, under_way }
+    }
+}
+
+/// Who is to be reached where.
+fn ends(table: &RoutingTable) -> impl Iterator<Item = (ReplicaId, &str)> {
+    table.candidates().map(|candidate| (candidate.fence.replica, candidate.advertise()))
+}
+
+impl Snapshot {
+    /// After `before`, with a newer table.
+    pub(super) fn next(before: &Self, table: RoutingTable, is_member: bool, make: &Channels) -> Self {
+        let links = if ends(&table).eq(ends(&before.table)) {
+            Arc::clone(&before.links)
+        } else {
+            Arc::new(Links::next(&before.links, &table, make))
+        };
+        Self { table, is_member, links }
     }
 
     /// Whether requests are answered: some replica made progress lately, and this coordinator knows its cluster.
@@ -57,13 +81,13 @@ impl Snapshot {
 
     /// How many requests this gateway has under way at a replica.
     pub(super) fn under_way(&self, replica: ReplicaId) -> u32 {
-        self.under_way.get(&replica).map_or(0, |count| count.load(Ordering::Relaxed))
+        self.links.under_way.get(&replica).map_or(0, |count| count.load(Ordering::Relaxed))
     }
 
     /// The connection to a candidate's node, and a request more there for as long as the count is held.
     pub(super) fn approach(&self, candidate: &Candidate) -> Option<(NodeChannel, UnderWay)> {
-        let channel = self.channels.get(candidate.advertise())?.clone()?;
-        let count = Arc::clone(self.under_way.get(&candidate.fence.replica)?);
+        let channel = self.links.channels.get(candidate.advertise())?.clone()?;
+        let count = Arc::clone(self.links.under_way.get(&candidate.fence.replica)?);
         count.fetch_add(1, Ordering::Relaxed);
         Some((channel, UnderWay(count)))
     }

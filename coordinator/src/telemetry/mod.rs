@@ -1,14 +1,25 @@
 //! Soft state of the nodes: the latest report of each, in memory, with when it came. It never enters the log.
 //!
+//! ```text
+//! service     one stream a node brings its reports
+//! reports       the latest of each
+//! news          what of a report somebody must know soon
+//! publish     copies for whoever reads them all: at most ten a second, and at once after bad news
+//! ```
+//!
+//! Ten thousand reports a second come in, each under a lock that is held for as long as it takes to put one in its place.
+//! Readers get copies, made at the pace of the publisher and not of the reports; the reports themselves are shared.
 //! Ages are durations on this process's own clock. Bounded in nodes, in message size and in silence.
 
+mod news;
+mod publish;
 mod reports;
 mod service;
 
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 pub(crate) use reports::Reports;
 pub(crate) use service::{MAX_REPORT_BYTES, Service};
@@ -17,11 +28,24 @@ use helixflow_model::NodeReport;
 use helixflow_policy::state::MAX_NODES;
 use tokio::time::Instant;
 
+use self::news::News;
+
 /// Where reports arrive. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Telemetry {
-    latest: watch::Sender<Arc<Reports>>,
+    held: Arc<Mutex<Held>>,
+    /// There are more, or more urgent, news than before.
+    told: Arc<Notify>,
+    published: watch::Sender<Arc<Reports>>,
     streams: Arc<Mutex<u64>>,
+}
+
+/// What has come in.
+#[derive(Default)]
+struct Held {
+    reports: Reports,
+    /// The most urgent of what was not published yet.
+    news: Option<News>,
 }
 
 /// There are reports of as many nodes as there can be.
@@ -32,12 +56,13 @@ pub(crate) struct TooManyNodes;
 impl Telemetry {
     /// Nobody heard yet.
     pub(crate) fn new() -> Self {
-        Self { latest: watch::channel(Arc::default()).0, streams: Arc::default() }
+        let (held, told, streams) = (Arc::default(), Arc::default(), Arc::default());
+        Self { held, told, published: watch::channel(Arc::default()).0, streams }
     }
 
-    /// The latest reports, now and after every new one.
+    /// The latest reports, as [`Self::publish`] publishes them.
     pub(crate) fn watch(&self) -> watch::Receiver<Arc<Reports>> {
-        self.latest.subscribe()
+        self.published.subscribe()
     }
 
     /// A number for a new stream, above those of all before it.
@@ -49,13 +74,13 @@ impl Telemetry {
 
     /// Takes a report in, unless a newer stream of the same node has spoken.
     pub(crate) fn hear(&self, report: NodeReport, stream: u64, at: Instant) -> Result<(), TooManyNodes> {
-        let mut result = Ok(());
-        self.latest.send_if_modified(|reports| {
-            let heard = Arc::make_mut(reports).hear(report, stream, at);
-            let changed = matches!(heard, Ok(true));
-            result = heard.map(|_| ());
-            changed
-        });
-        result
+        let mut held = self.held.lock();
+        let news = held.reports.hear(report, stream, at)?;
+        if news > held.news {
+            held.news = news;
+            drop(held);
+            self.told.notify_one();
+        }
+        Ok(())
     }
 }

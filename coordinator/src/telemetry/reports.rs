@@ -9,6 +9,7 @@ use helixflow_policy::state::MAX_NODES;
 use tokio::time::Instant;
 
 use super::TooManyNodes;
+use super::news::News;
 
 /// A report and when it came.
 #[derive(Clone, Debug)]
@@ -43,31 +44,36 @@ impl Reports {
         self.get(node).map(|heard| now.saturating_duration_since(heard.at))
     }
 
-    /// Takes a report in; false when a newer stream of the node has spoken already.
+    /// Takes a report in and tells how soon it should be known; none when a newer stream of the node has spoken already.
     pub(super) fn hear(
         &mut self,
         report: NodeReport,
         stream: u64,
         at: Instant,
-    ) -> Result<bool, TooManyNodes> {
+    ) -> Result<Option<News>, TooManyNodes> {
         let node = report.node;
-        match self.nodes.get(&node) {
-            Some(held) if held.stream > stream => return Ok(false),
+        let news = match self.nodes.get(&node) {
+            Some(held) if held.stream > stream => return Ok(None),
+            Some(held) => News::of(&held.report, &report),
             None if self.nodes.len() >= MAX_NODES => return Err(TooManyNodes),
-            _ => {}
-        }
+            None => News::Change,
+        };
         self.nodes.insert(node, Heard { report: Arc::new(report), at, stream });
-        Ok(true)
+        Ok(Some(news))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use helixflow_model::Region;
+pub(super) mod tests {
+    use helixflow_model::{
+        Band, BoardId, BoardInfo, BoardLimits, BoardReading, BoardReport, BoardStanding, ClockControl,
+        DeviceKind, Duty, Epoch, Fence, Generation, LoadReport, ModelId, NumericsClass, Permille, Region,
+        ReplicaId, ReplicaPhase, ReplicaReport,
+    };
 
     use super::*;
 
-    fn report(node: u64, sequence: u64) -> NodeReport {
+    pub(in super::super) fn report(node: u64, sequence: u64) -> NodeReport {
         NodeReport {
             node: NodeId(node),
             region: Region::new("eu-1").expect("a valid name"),
@@ -79,12 +85,68 @@ mod tests {
         }
     }
 
+    pub(in super::super) fn replica(phase: ReplicaPhase) -> ReplicaReport {
+        ReplicaReport {
+            fence: Fence { replica: ReplicaId(1), generation: Generation(1) },
+            epoch: Epoch(1),
+            model: ModelId::new("m").expect("a valid name"),
+            version: "1".to_owned(),
+            phase,
+            detail: String::new(),
+            numerics: NumericsClass("cpu-1".to_owned()),
+            load: LoadReport::default(),
+            boards: Vec::new(),
+        }
+    }
+
+    fn board(band: Band, duty: Duty) -> BoardReport {
+        let info = BoardInfo {
+            board: BoardId::new("simulated-1").expect("a valid name"),
+            name: "a board".to_owned(),
+            kind: DeviceKind::Simulated,
+            limits: BoardLimits::default(),
+        };
+        let standing = BoardStanding {
+            band,
+            duty,
+            control: ClockControl::Governed,
+            target_clock: None,
+            forecast: None,
+            headroom: None,
+            speed: Permille(1000),
+            weight: Permille(1000),
+        };
+        BoardReport { info, reading: BoardReading::default(), age: Duration::ZERO, standing }
+    }
+
+    #[tokio::test]
+    async fn a_change_of_band_of_duty_or_of_who_answers_is_news_and_figures_are_not() {
+        let mut reports = Reports::default();
+        let mut news = |boards: Vec<BoardReport>, replicas: Vec<ReplicaReport>| {
+            let said = NodeReport { boards, replicas, ..report(1, 1) };
+            reports.hear(said, 1, Instant::now()).expect("room")
+        };
+        let cool = || vec![board(Band::Cool, Duty::Full)];
+        assert_eq!(news(cool(), vec![]), Some(News::Change));
+        let mut warmer = cool();
+        warmer[0].standing.speed = Permille(900);
+        assert_eq!(news(warmer, vec![]), Some(News::Figures));
+        assert_eq!(news(vec![board(Band::Warm, Duty::Full)], vec![]), Some(News::Change));
+        assert_eq!(news(vec![board(Band::Warm, Duty::Drain)], vec![]), Some(News::Change));
+        let warm = || vec![board(Band::Warm, Duty::Drain)];
+        assert_eq!(news(warm(), vec![replica(ReplicaPhase::Ready)]), Some(News::Change));
+        let mut busy = replica(ReplicaPhase::Ready);
+        busy.load.active = 7;
+        assert_eq!(news(warm(), vec![busy]), Some(News::Figures));
+        assert_eq!(news(warm(), vec![replica(ReplicaPhase::Failed)]), Some(News::Change));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_latest_report_wins_and_ages() {
         let mut reports = Reports::default();
         let begun = Instant::now();
         for sequence in 1..=2 {
-            assert!(reports.hear(report(1, sequence), 1, begun).expect("room"));
+            assert!(reports.hear(report(1, sequence), 1, begun).expect("room").is_some());
         }
         tokio::time::advance(Duration::from_secs(3)).await;
         assert_eq!(reports.get(NodeId(1)).map(|h| h.report.sequence), Some(2));
@@ -95,8 +157,8 @@ mod tests {
     #[tokio::test]
     async fn what_an_old_stream_still_delivers_is_dropped() {
         let mut reports = Reports::default();
-        assert!(reports.hear(report(1, 1), 2, Instant::now()).expect("room"));
-        assert!(!reports.hear(report(1, 99), 1, Instant::now()).expect("room"));
+        assert!(reports.hear(report(1, 1), 2, Instant::now()).expect("room").is_some());
+        assert_eq!(reports.hear(report(1, 99), 1, Instant::now()).expect("room"), None);
         assert_eq!(reports.get(NodeId(1)).map(|h| h.report.sequence), Some(1));
     }
 

@@ -86,6 +86,7 @@ impl Reporting {
         self.telemetry
             .hear(report, self.number, Instant::now())
             .map_err(|full| status(Reason::QueueFull, full.to_string()))?;
+        metrics::counter!("helixflow_telemetry_reports_total").increment(1);
         let applied_index = self.state.borrow().epoch().0;
         Ok(Some(ReportAck { sequence, applied_index }))
     }

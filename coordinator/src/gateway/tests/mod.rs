@@ -82,6 +82,7 @@ impl World {
         }
         let state = if is_member { state(&nodes) } else { ClusterState::default() };
         let (telemetry, stop) = (Telemetry::new(), CancellationToken::new());
+        tokio::spawn(telemetry.clone().publish());
         let gateway = Gateway::new(Inputs {
             env: env.clone(),
             hello: hello(),
