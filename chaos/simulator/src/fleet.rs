@@ -13,6 +13,7 @@ mod governor;
 mod production;
 mod routing;
 
+use std::ops::Range;
 use std::time::Duration;
 
 use helixflow_physics::Parameters;
@@ -20,7 +21,7 @@ use helixflow_physics::Parameters;
 use crate::arrivals::HOUR;
 use crate::outcome::{Moment, Outcome};
 use crate::room::Room;
-use crate::{Arrivals, Done, Policy, ProductName, Request, Scenario, Serving};
+use crate::{Arrivals, Done, Objective, Policy, ProductName, Request, Scenario, Serving};
 use boards::Boards;
 use routing::Routing;
 
@@ -31,6 +32,8 @@ const TICK_TIME: Duration = Duration::from_millis(500);
 const TICKS_A_REPORT: u64 = 2;
 /// Ticks from one look at the air to the next: it changes over minutes.
 const TICKS_OF_AIR: u64 = 20;
+/// Seconds that a run goes on after what is measured, so that the last requests end too: more than the longest take.
+const RUN_OUT: f64 = 300.0;
 /// Loads that count for [`Outcome::held_under_load`].
 const UNDER_LOAD: std::ops::RangeInclusive<f64> = 0.7..=0.9;
 
@@ -79,36 +82,43 @@ pub fn run(scenario: &Scenario, span: Span, setting: Setting, seed: u64) -> Resu
     let mut fleet = Fleet {
         scenario,
         serving: &serving,
-        routing: Routing::new(setting, &boards, seed)?,
+        desk: Desk {
+            routing: Routing::new(setting, &boards, seed)?,
+            outcome: Outcome::default(),
+            objective: serving.objective,
+            measured: span.from * HOUR..span.to * HOUR,
+        },
         boards,
         room,
-        outcome: Outcome::default(),
-        measured_from: span.from * HOUR,
     };
     let capacity = serving.capacity * span.boards as f64;
-    fleet.run(
-        Arrivals::new(&scenario.load.share, &scenario.requests, capacity, begin, seed),
-        begin,
-        span.to * HOUR,
-    );
-    Ok(fleet.outcome)
+    fleet.run(Arrivals::new(&scenario.load.share, &scenario.requests, capacity, begin, seed), begin);
+    Ok(fleet.desk.outcome)
+}
+
+/// Where requests come in, and where it is noted what becomes of them.
+struct Desk {
+    routing: Routing,
+    outcome: Outcome,
+    objective: Objective,
+    /// Seconds of the day that are measured: what boards do in them, and what becomes of requests that arrive in them.
+    measured: Range<f64>,
 }
 
 struct Fleet<'a> {
     scenario: &'a Scenario,
     serving: &'a Serving,
     boards: Boards,
-    routing: Routing,
     room: Room<'a>,
-    outcome: Outcome,
-    measured_from: f64,
+    desk: Desk,
 }
 
 impl Fleet<'_> {
-    fn run(&mut self, arrivals: Arrivals<'_>, begin: f64, end: f64) {
+    fn run(&mut self, arrivals: Arrivals<'_>, begin: f64) {
         let mut arrivals = arrivals.peekable();
-        let ticks = ((end - begin) / TICK).round() as u64;
-        let mut tokens_before = 0;
+        let Range { start, end } = self.desk.measured;
+        let ticks = ((end + RUN_OUT - begin) / TICK).round() as u64;
+        let (mut before, mut after) = (0, None);
         for tick in 0..ticks {
             let now = begin + tick as f64 * TICK;
             let since_start = TICK_TIME * u32::try_from(tick).unwrap_or(u32::MAX);
@@ -117,83 +127,63 @@ impl Fleet<'_> {
                 self.boards.breathe(&self.room);
             }
             if tick % TICKS_A_REPORT == 0 {
-                self.routing.hear(&mut self.boards, self.serving, since_start);
+                self.desk.routing.hear(&mut self.boards, self.serving, since_start);
             }
-            if now <= self.measured_from {
-                tokens_before = self.boards.tokens();
+            if now <= start {
+                before = self.boards.tokens();
+            } else if now >= end && after.is_none() {
+                after = Some(self.boards.tokens());
             }
             let until = now + TICK;
             while let Some(arrival) = arrivals.next_if(|arrival| arrival.at < until) {
-                let request = Request { arrived: arrival.at, prompt: arrival.prompt, answer: arrival.answer };
-                self.submit(request);
+                self.submit(Request { arrived: arrival.at, prompt: arrival.prompt, answer: arrival.answer });
             }
             self.pass(now, until, since_start + TICK_TIME);
         }
-        self.outcome.seconds = end - self.measured_from.max(begin);
-        self.outcome.tokens = self.boards.tokens() - tokens_before;
-        self.outcome.counts.left = self.boards.held();
-        self.boards.close(&mut self.outcome);
+        let outcome = &mut self.desk.outcome;
+        outcome.seconds = end - start;
+        outcome.tokens = after.unwrap_or(before) - before;
+        outcome.counts.left = self.boards.held();
+        self.boards.close(outcome);
     }
 
     /// A request arrives: somebody gets it, or nobody.
     fn submit(&mut self, request: Request) {
-        self.outcome.counts.arrived += 1;
-        self.outcome.asked += u64::from(request.arrived >= self.measured_from);
-        let taken = match self.routing.pick() {
-            Some(board) => {
-                let taken = self.boards.submit(
-                    self.serving,
-                    board,
-                    request,
-                    &mut ending(
-                        &mut self.outcome,
-                        &mut self.routing,
-                        self.serving,
-                        self.measured_from,
-                        board,
-                    ),
-                );
-                if taken {
-                    self.routing.took(board);
-                }
-                taken
-            }
-            None => false,
-        };
-        self.outcome.counts.refused += u64::from(!taken);
+        self.desk.outcome.counts.arrived += 1;
+        self.desk.outcome.asked += u64::from(self.desk.measured.contains(&request.arrived));
+        let picked = self.desk.routing.pick();
+        let (boards, desk) = (&mut self.boards, &mut self.desk);
+        let taker =
+            picked.filter(|board| boards.submit(self.serving, *board, request, &mut desk.ending(*board)));
+        match taker {
+            Some(board) => self.desk.routing.took(board),
+            None => self.desk.outcome.counts.refused += 1,
+        }
     }
 
     /// Time passes over all boards.
     fn pass(&mut self, now: f64, until: f64, since_start: Duration) {
-        let measured = now >= self.measured_from;
         let hour = now / HOUR;
         let under_load = UNDER_LOAD.contains(&self.scenario.load.share.at(hour));
         let moment = Moment { under_load, quarter: (hour * 4.0) as usize };
         for board in 0..self.boards.len() {
-            self.boards.advance(
-                self.serving,
-                board,
-                until,
-                &mut ending(&mut self.outcome, &mut self.routing, self.serving, self.measured_from, board),
-            );
-            self.boards.heat(board, TICK, since_start, measured.then_some((&mut self.outcome, moment)));
+            self.boards.advance(self.serving, board, until, &mut self.desk.ending(board));
+            let measured = self.desk.measured.contains(&now);
+            let outcome = measured.then_some((&mut self.desk.outcome, moment));
+            self.boards.heat(board, TICK, since_start, outcome);
         }
     }
 }
 
-/// What is noted of a request that ends on a board.
-fn ending<'a>(
-    outcome: &'a mut Outcome,
-    routing: &'a mut Routing,
-    serving: &'a Serving,
-    measured_from: f64,
-    board: usize,
-) -> impl FnMut(Done) + 'a {
-    move |done: Done| {
-        outcome.counts.finished += 1;
-        routing.let_go(board);
-        if done.last >= measured_from {
-            outcome.end(&done, &serving.objective);
+impl Desk {
+    /// Notes each request that ends on a board.
+    fn ending(&mut self, board: usize) -> impl FnMut(Done) + '_ {
+        move |done: Done| {
+            self.outcome.counts.finished += 1;
+            self.routing.let_go(board);
+            if self.measured.contains(&done.request.arrived) {
+                self.outcome.end(&done, &self.objective);
+            }
         }
     }
 }

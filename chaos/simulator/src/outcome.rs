@@ -81,9 +81,9 @@ pub struct Outcome {
     pub counts: Counts,
     /// Requests that arrived in the measured time.
     pub asked: u64,
-    /// Requests that ended in it.
+    /// Of these, those that ended.
     pub ended: u64,
-    /// Of these, those that met the objective.
+    /// Of those that ended, those that met the objective.
     pub good: u64,
     /// From arrival to the first token, of those that ended.
     pub first: Histogram,
@@ -110,7 +110,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// A request has ended in the measured time.
+    /// A request has ended that arrived in the measured time.
     pub(crate) fn end(&mut self, done: &Done, objective: &Objective) {
         let first = done.to_first();
         let in_time = done.per_token().is_none_or(|token| token <= objective.token);
