@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use helixflow_control::{Assignment, Cure};
-use helixflow_model::{LoadReport, NumericsClass};
+use helixflow_model::{BoardId, LoadReport, NumericsClass};
 use tokio::sync::watch;
 
 /// Brings replica parts to life. Every future may be dropped at any await: that ends the work.
@@ -37,6 +37,11 @@ pub trait Replica: Send + Sync + 'static {
 
     /// How busy it is.
     fn load(&self) -> LoadReport;
+
+    /// The boards that it computes on; none named means all of the node's.
+    fn boards(&self) -> Vec<BoardId> {
+        Vec::new()
+    }
 
     /// Whether it still makes progress; called about once a second, so it must cost little when all is well.
     fn check(&self) -> impl Future<Output = Result<(), Fault>> + Send;

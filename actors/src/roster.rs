@@ -40,7 +40,7 @@ impl<R: Replica> Seat<R> {
             detail: self.notes.latest(),
             numerics: running.map_or_else(|| NumericsClass(String::new()), Replica::numerics),
             load: running.map_or_else(LoadReport::default, Replica::load),
-            boards: Vec::new(),
+            boards: running.map_or_else(Vec::new, Replica::boards),
         }
     }
 }

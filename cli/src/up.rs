@@ -20,6 +20,7 @@ use clap::ValueHint;
 use helixflow_env::Env;
 use helixflow_env::disk::Lock;
 use helixflow_model::{ModelSpec, Region};
+use helixflow_node::Simulated;
 
 use crate::cluster_file::ClusterFile;
 use crate::data_dir::{self, DataDir};
@@ -55,6 +56,12 @@ pub(crate) struct Args {
     /// Threads that compute, for each node [default: cores / nodes, at least 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
+    /// The GPU that stands in where a node has none: h100, a100, l4 or mi300x
+    #[arg(long, value_name = "PRODUCT", default_value = "h100")]
+    board: String,
+    /// Degrees Celsius of the air that simulated boards get; hot air slows them down
+    #[arg(long, value_name = "DEGREES", default_value_t = 25.0, allow_negative_numbers = true)]
+    inlet: f64,
     /// Do not ask the model for an example
     #[arg(long)]
     no_example: bool,
@@ -71,6 +78,7 @@ async fn up(args: Args) -> anyhow::Result<ExitCode> {
     let dir = DataDir::new(&args.data_dir)?;
     let _lock = claim(&env, &dir)?;
     ClusterFile::remove(env.disk.as_ref(), &dir)?;
+    let simulated = simulated(&args)?;
     let wanted = Wanted::new(args.coordinators, args.nodes, args.regions.clone())?;
     let layout = Layout::open(&env, &dir, &wanted).await?;
     ports::check_free(&env, &layout).await?;
@@ -81,7 +89,8 @@ async fn up(args: Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(INTERRUPTED));
         }
     };
-    configs::write(&env, &dir, &layout, args.threads.unwrap_or_else(|| default_threads(args.nodes)))?;
+    let threads = args.threads.unwrap_or_else(|| default_threads(args.nodes));
+    configs::write(&env, &dir, &layout, threads, &simulated)?;
 
     let mut supervisor = Supervisor::new(&env, &dir, &layout)?;
     let outcome = live(&env, &args, &model, &mut supervisor, &mut interrupt).await;
@@ -126,6 +135,16 @@ async fn live(
         ended = supervisor.watch() => ended,
         () = interrupt.requested() => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// What stands in for GPUs in every node.
+fn simulated(args: &Args) -> anyhow::Result<Simulated> {
+    let simulated = Simulated { product: args.board.clone(), inlet: args.inlet, ..Simulated::default() };
+    simulated.check().map_err(|(key, problem)| {
+        let option = if key == "simulated.product" { "--board" } else { "--inlet" };
+        anyhow::anyhow!("{option}: {problem}")
+    })?;
+    Ok(simulated)
 }
 
 /// One `up` a data directory.

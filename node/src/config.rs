@@ -9,6 +9,8 @@ use helixflow_env::Disk;
 use helixflow_model::{Bytes, ClusterId, Region};
 use serde::Deserialize;
 
+use crate::device::Simulated;
+
 /// Threads of one engine, at most: the engine takes no more.
 const MAX_THREADS: u16 = 256;
 
@@ -43,6 +45,9 @@ pub struct NodeConfig {
     /// Where spans go, `http://host:port` of an OTLP collector; nowhere without it.
     #[serde(default)]
     pub otlp_endpoint: Option<String>,
+    /// What stands in for GPUs on a machine that has none.
+    #[serde(default)]
+    pub simulated: Simulated,
 }
 
 /// The port that gateways must find.
@@ -130,6 +135,7 @@ impl NodeConfig {
         {
             return value("otlp_endpoint", format!("{endpoint:?} must begin with http:// or https://"));
         }
+        self.simulated.check().map_err(|(key, problem)| ConfigError::Value { key, problem })?;
         self.grpc.check()
     }
 
@@ -189,7 +195,9 @@ mod tests {
         kv_memory = 1_000_000
         grpc = { listen = "0.0.0.0:7400", advertise = "node-1:7400" }
         http = { listen = "127.0.0.1:7500" }
+        simulated = { product = "l4", inlet = 45 }
     "#;
+    const HOT: &str = r#"simulated = { product = "l4", inlet = 45 }"#;
 
     fn load(text: &str) -> Result<NodeConfig, String> {
         let env = Env::simulated(1);
@@ -205,6 +213,8 @@ mod tests {
         let config = load(WHOLE).expect("a good file");
         assert_eq!(config.weights_dir(), Path::new("/var/lib/helixflow/weights"));
         assert_eq!((config.threads(), config.kv_memory, config.memory), (2, Some(Bytes(1_000_000)), None));
+        let simulated = Simulated { product: "l4".to_owned(), inlet: 45.0, ..Simulated::default() };
+        assert_eq!(config.simulated, simulated);
         assert_eq!(config.grpc.advertised("127.0.0.1:1".parse().expect("an address")), "node-1:7400");
     }
 
@@ -220,6 +230,15 @@ mod tests {
             (", advertise = \"node-1:7400\"", "", "grpc.advertise: missing"),
             ("region = \"eu-1\"", "region = \"eu 1\"", "region \"eu 1\" is not valid"),
             ("region = \"eu-1\"", "", "missing field `region`"),
+            (
+                HOT,
+                "simulated = { product = \"h9\" }",
+                "simulated.product: \"h9\" is not known: give one of h100",
+            ),
+            (HOT, "simulated = { inlet = 480 }", "simulated.inlet: 480 °C is not from -20 to 100"),
+            (HOT, "simulated = { inlet = nan }", "simulated.inlet: NaN °C"),
+            (HOT, "simulated = { boards = 0 }", "simulated.boards: 0 is not from 1 to 16"),
+            (HOT, "simulated = { colour = 1 }", "unknown field `colour`"),
         ] {
             assert!(WHOLE.contains(find), "{find}");
             let message = load(&WHOLE.replace(find, replace)).expect_err(replace);

@@ -1,6 +1,7 @@
 //! The HTTP port: metrics in Prometheus form, and probes.
 //!
 //! `/healthz` says that the process answers; `/readyz` that the node has joined and everything it was given serves.
+//! Where boards are simulated, `/simulated` shows and changes them, as the first lines of `device/simulated/door.rs` tell.
 
 use std::io;
 use std::net::SocketAddr;
@@ -28,13 +29,19 @@ pub(crate) struct Shown {
     pub(crate) reports: watch::Receiver<Option<NodeReport>>,
 }
 
-/// Serves until `stop` is cancelled.
-pub(crate) async fn serve(listener: Listener, shown: Shown, stop: CancellationToken) -> io::Result<()> {
+/// Serves until `stop` is cancelled; `further` is what else there is to be served.
+pub(crate) async fn serve(
+    listener: Listener,
+    shown: Shown,
+    further: Router,
+    stop: CancellationToken,
+) -> io::Result<()> {
     let router = Router::new()
         .route("/metrics", get(render))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
-        .with_state(shown);
+        .with_state(shown)
+        .merge(further);
     axum::serve(Accepting(listener), router).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 

@@ -17,6 +17,7 @@ pub mod weights;
 
 pub use config::{ConfigError, GrpcPort, HttpPort, NodeConfig};
 pub use describe::{DescribeError, describe};
+pub use device::Simulated;
 pub use error::NodeError;
 pub use identity::IdentityError;
 pub use run::run;

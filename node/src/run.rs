@@ -13,6 +13,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::NodeConfig;
+use crate::device::Boards;
 use crate::error::NodeError;
 use crate::http::Shown;
 use crate::shard::NodeHost;
@@ -43,11 +44,12 @@ pub async fn run(
         memory: config.memory.unwrap_or_else(device::machine_memory),
     };
     tracing::info!(grpc = %grpc.local_addr(), http = %http.local_addr(), advertise = identity.advertise, "listening");
-    let mut actors = NodeActors::start(plan(&config, &env, identity)).await?;
+    let boards = device::boards(&config.simulated);
+    let mut actors = NodeActors::start(plan(&config, &env, identity, &boards)).await?;
     let stop = CancellationToken::new();
     let mut servers = JoinSet::new();
     let shown = Shown { metrics, reports: actors.reports() };
-    let serving = http::serve(http, shown, stop.clone());
+    let serving = http::serve(http, shown, device::simulated_router(boards.changeable()), stop.clone());
     servers.spawn(async { ("http", serving.await.map_err(Into::into)) });
     let serving = grpc::serve(grpc, config.cluster, env, actors.roster(), stop.clone());
     servers.spawn(async { ("grpc", serving.await.map_err(Into::into)) });
@@ -93,18 +95,19 @@ async fn bind(key: &'static str, address: std::net::SocketAddr, env: &Env) -> Re
     env.network.bind(address).await.map_err(|source| NodeError::Port { key, address, source })
 }
 
-fn plan(config: &NodeConfig, env: &Env, identity: NodeIdentity) -> NodePlan<NodeHost> {
+fn plan(config: &NodeConfig, env: &Env, identity: NodeIdentity, boards: &Boards) -> NodePlan<NodeHost> {
     let host = NodeHost {
         weights_dir: config.weights_dir(),
         settings: FetchSettings::default(),
         threads: config.threads(),
         kv_memory: config.kv_memory,
+        seats: boards.seats(),
     };
     NodePlan {
         identity,
         coordinators: config.coordinators.clone(),
         folder: config.data_dir.clone(),
-        boards: device::boards(),
+        boards: boards.all(),
         host: Arc::new(host),
         env: env.clone(),
     }

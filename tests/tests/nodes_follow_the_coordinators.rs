@@ -67,6 +67,7 @@ async fn coordinator(id: u64, folder: &Path) -> Result<(Addresses, Running<Coord
         timings: Timings::default(),
         reflection: false,
         otlp_endpoint: None,
+        simulated: helixflow_node::Simulated::default(),
     };
     let coordinator = Coordinator::start(config, Env::real(), metrics()).await?;
     let addresses = coordinator.addresses().clone();

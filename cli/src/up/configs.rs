@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use helixflow_env::Env;
+use helixflow_node::Simulated;
 use serde::Serialize;
 
 use super::layout::Layout;
@@ -37,6 +38,7 @@ struct NodeFile<'a> {
     otlp_endpoint: Option<&'a str>,
     grpc: Port<'a>,
     http: HttpPort<'a>,
+    simulated: Simulated,
 }
 
 #[derive(Serialize)]
@@ -50,8 +52,14 @@ struct HttpPort<'a> {
     listen: &'a str,
 }
 
-/// Writes a `config.toml` for each process, in a folder of its own.
-pub(crate) fn write(env: &Env, dir: &DataDir, layout: &Layout, threads: u16) -> anyhow::Result<()> {
+/// Writes a `config.toml` for each process, in a folder of its own. `simulated` is that of every node but for its seed.
+pub(crate) fn write(
+    env: &Env,
+    dir: &DataDir,
+    layout: &Layout,
+    threads: u16,
+    simulated: &Simulated,
+) -> anyhow::Result<()> {
     let otlp = std::env::var(OTLP_ENDPOINT).ok().filter(|endpoint| !endpoint.is_empty());
     let otlp_endpoint = otlp.as_deref();
     for seat in &layout.coordinators {
@@ -79,6 +87,7 @@ pub(crate) fn write(env: &Env, dir: &DataDir, layout: &Layout, threads: u16) -> 
             otlp_endpoint,
             grpc: port(&seat.grpc),
             http: HttpPort { listen: &seat.http },
+            simulated: Simulated { seed: seat.number, ..simulated.clone() },
         };
         put(env, dir, &seat.name(), &file)?;
     }
@@ -94,4 +103,27 @@ fn put(env: &Env, dir: &DataDir, name: &str, file: &impl Serialize) -> anyhow::R
     let (home, path) = (dir.home(name), dir.config(name));
     env.disk.create_dir_all(&home).with_context(|| format!("making {}", home.display()))?;
     env.disk.write_durably(&path, text.as_bytes()).with_context(|| format!("writing {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use helixflow_model::Region;
+    use helixflow_node::NodeConfig;
+
+    use super::*;
+    use crate::up::layout::Wanted;
+
+    #[tokio::test]
+    async fn nodes_get_boards_of_one_kind_and_each_its_own_seed() {
+        let (env, dir) = (Env::simulated(1), DataDir::new(Path::new("/")).expect("a path"));
+        let wanted =
+            Wanted::new(1, 2, vec![Region::new("a").expect("a valid name")]).expect("enough processes");
+        let layout = Layout::open(&env, &dir, &wanted).await.expect("a layout");
+        let hot = Simulated { product: "l4".to_owned(), inlet: 45.0, ..Simulated::default() };
+        write(&env, &dir, &layout, 1, &hot).expect("a disk that works");
+        for seat in &layout.nodes {
+            let config = NodeConfig::load(env.disk.as_ref(), &dir.config(&seat.name())).expect("a good file");
+            assert_eq!(config.simulated, Simulated { seed: seat.number, ..hot.clone() });
+        }
+    }
 }

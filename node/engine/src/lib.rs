@@ -12,5 +12,5 @@ mod memory;
 pub mod sampling;
 pub mod schedule;
 
-pub use engine::{Engine, EngineOptions, Progress, RequestHandle, Sink, StartError, SubmitError};
+pub use engine::{Engine, EngineOptions, Pace, Progress, RequestHandle, Sink, StartError, SubmitError};
 pub use kernels::{KernelSet, KernelsUnavailable, UnknownKernelSet};

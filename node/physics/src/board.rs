@@ -6,6 +6,7 @@ use crate::electrical::{Point, leakage};
 use crate::faults::{Fault, Faults};
 use crate::firmware::{Firmware, Moment};
 use crate::parameters::Parameters;
+use crate::passed::{Passed, Truth};
 use crate::sensors::Unreadable;
 use crate::surroundings::{Surroundings, Work};
 use crate::thermal::{Heat, Sources, Stride};
@@ -41,50 +42,6 @@ pub struct Board {
     ticks: u64,
     storm_seconds: f64,
     told_errors: u64,
-}
-
-/// What happened while time passed.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Passed {
-    /// Seconds that passed.
-    pub seconds: f64,
-    /// Energy drawn.
-    pub joules: f64,
-    /// Work done: busy seconds, each counted by its speed.
-    pub work: f64,
-    /// Seconds of the gentle slowdown for heat (0x20).
-    pub software_thermal: f64,
-    /// Seconds of the hard slowdown for heat (0x40).
-    pub hardware_thermal: f64,
-    /// Seconds with either of them.
-    pub thermal: f64,
-    /// Seconds at the power limit (0x4).
-    pub power_cap: f64,
-    /// Seconds of the power brake (0x80).
-    pub power_brake: f64,
-    /// Seconds at a clock that was asked for (0x2).
-    pub requested: f64,
-}
-
-/// What no sensor tells.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Truth {
-    /// Degrees Celsius of the die.
-    pub die: f64,
-    /// Of the memory.
-    pub memory: f64,
-    /// Of the heat sink.
-    pub sink: f64,
-    /// Of the air at the inlet, faults included.
-    pub inlet: f64,
-    /// Speed of the fans, of their full one.
-    pub fan: f64,
-    /// Watts.
-    pub power: f64,
-    /// Of that at the highest clock.
-    pub speed: f64,
-    /// Whether it was too hot and has turned itself off.
-    pub turned_off: bool,
 }
 
 impl Board {
@@ -135,9 +92,19 @@ impl Board {
         let tick = seconds / f64::from(ticks);
         let stride = Stride::new(&self.parameters.thermal, self.air(), self.faults.memory_contact(), tick);
         let inlet = self.inlet();
+        // Reasons seldom change from tick to tick: they are counted when they do.
+        let (mut reasons, mut held) = (self.firmware.reasons, 0.0);
         for _ in 0..ticks {
-            self.tick(tick, &stride, inlet, work, passed);
+            self.tick(tick, &stride, inlet, work);
+            passed.joules += self.power * tick;
+            passed.work += work.busy * self.point.speed * tick;
+            if self.firmware.reasons != reasons {
+                passed.count(held, reasons);
+                (reasons, held) = (self.firmware.reasons, 0.0);
+            }
+            held += tick;
         }
+        passed.count(held, reasons);
         self.ticks += u64::from(ticks);
         if self.faults.ecc_storm {
             self.storm_seconds += seconds;
@@ -152,10 +119,11 @@ impl Board {
             && self.firmware.is_free()
     }
 
-    fn tick(&mut self, seconds: f64, stride: &Stride, inlet: f64, work: Work, passed: &mut Passed) {
+    fn tick(&mut self, seconds: f64, stride: &Stride, inlet: f64, work: Work) {
         let leaking = leakage(&self.parameters.power, self.heat.die);
         let sources = if self.turned_off {
             (self.power, self.point.speed) = (0.0, 0.0);
+            self.firmware.reasons = ClockReasons(0);
             Sources { die: 0.0, memory: 0.0, sink: 0.0 }
         } else {
             let brake = self.faults.power_brake;
@@ -166,11 +134,9 @@ impl Board {
             Sources { die, memory: self.point.memory, sink: self.parameters.power.other }
         };
         self.heat = stride.advance(self.heat, sources, inlet);
-        passed.count(seconds, self.power, work.busy * self.point.speed, self.firmware.reasons);
         let limits = &self.parameters.limits;
         if self.heat.die >= limits.shutdown || self.heat.memory >= limits.memory_shutdown {
             self.turned_off = true;
-            self.firmware.reasons = ClockReasons(0);
         }
     }
 
@@ -281,6 +247,12 @@ impl Board {
         if self.turned_off || self.faults.off_the_bus { 0.0 } else { self.point.speed }
     }
 
+    /// Speed of other work at the clock that it would run at now, of that at the highest clock.
+    pub fn speed_of(&self, memory_bound: f64) -> f64 {
+        let lost = self.turned_off || self.faults.off_the_bus;
+        if lost { 0.0 } else { self.parameters.speed(self.firmware.ready_clock(), memory_bound) }
+    }
+
     /// The clock of its compute units.
     pub fn clock(&self) -> MegaHertz {
         MegaHertz(self.point.clock as u32)
@@ -355,8 +327,8 @@ impl Board {
         self.faults.stuck.is_some()
     }
 
-    /// Whether the driver can tell anything.
-    pub(crate) const fn readable(&self) -> Result<(), Unreadable> {
+    /// Whether the driver can tell anything, or be told.
+    pub const fn readable(&self) -> Result<(), Unreadable> {
         if self.faults.blocked {
             Err(Unreadable::Blocked)
         } else if self.turned_off {
@@ -366,20 +338,5 @@ impl Board {
         } else {
             Ok(())
         }
-    }
-}
-
-impl Passed {
-    fn count(&mut self, seconds: f64, power: f64, speed: f64, reasons: ClockReasons) {
-        let counted = |these| if reasons.has(these) { seconds } else { 0.0 };
-        self.seconds += seconds;
-        self.joules += power * seconds;
-        self.work += speed * seconds;
-        self.software_thermal += counted(ClockReasons::SOFTWARE_THERMAL);
-        self.hardware_thermal += counted(ClockReasons::HARDWARE_THERMAL);
-        self.thermal += if reasons.is_thermal() { seconds } else { 0.0 };
-        self.power_cap += counted(ClockReasons::POWER_CAP);
-        self.power_brake += counted(ClockReasons::POWER_BRAKE);
-        self.requested += counted(ClockReasons::REQUESTED);
     }
 }

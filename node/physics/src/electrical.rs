@@ -40,10 +40,18 @@ pub(crate) struct Point {
     pub(crate) voltage_squared: f64,
 }
 
-/// Speed at a share of the highest clock.
+/// Speed at a share of the highest clock; exactly 1 at the highest.
 pub(crate) fn speed(share: f64, memory_bound: f64) -> f64 {
+    share * pieces(share, memory_bound)
+}
+
+/// Pieces of work a cycle, of those at the highest clock.
+fn pieces(share: f64, memory_bound: f64) -> f64 {
+    if share >= 1.0 {
+        return 1.0;
+    }
     let feed = (share / KNEE).min(1.0);
-    share * feed / ((1.0 - memory_bound) * feed + memory_bound * share)
+    feed / ((1.0 - memory_bound) * feed + memory_bound * share)
 }
 
 /// Leakage in watts at a temperature of the die and the voltage of the highest clock.
@@ -59,8 +67,9 @@ impl Point {
         let share = clock / parameters.clocks.most;
         let voltage = power.voltage_floor + (1.0 - power.voltage_floor) * share;
         let voltage_squared = voltage * voltage;
-        let speed = speed(share, work.memory_bound);
-        let computing = (1.0 - work.memory_bound) * speed / share;
+        let pieces = pieces(share, work.memory_bound);
+        let speed = share * pieces;
+        let computing = (1.0 - work.memory_bound) * pieces;
         let switching = computing + (1.0 - computing) * WAITING;
         let traffic = speed * (work.memory_bound + (1.0 - work.memory_bound) * TRAFFIC);
         Self {

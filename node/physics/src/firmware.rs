@@ -4,7 +4,7 @@
 //! The power loop of a real board settles in some ten milliseconds, far faster than heat moves; here it is at once where
 //! it would come to rest. The thermal rates are estimates: vendors publish where these loops begin, not how they go on.
 
-use helixflow_model::ClockReasons;
+use helixflow_model::{ClockReasons, MegaHertz};
 
 use crate::electrical::Point;
 use crate::parameters::Parameters;
@@ -87,6 +87,11 @@ impl Firmware {
         if moment.work.busy > 0.0 { self.here.1 } else { Point::idle(parameters, self.here.1) }
     }
 
+    /// The clock at which work runs, or would if it came.
+    pub(crate) fn ready_clock(&self) -> MegaHertz {
+        MegaHertz(self.here.1.clock as u32)
+    }
+
     /// Whether no loop is under way that heat has set off.
     pub(crate) fn is_free(&self) -> bool {
         self.gentle.is_infinite() && !self.halved
@@ -96,7 +101,10 @@ impl Firmware {
         let most = parameters.clocks.most;
         if excess > 0.0 && moment.work.busy > 0.0 {
             let step = STEP_DOWN * (1.0 + excess) * most * moment.seconds;
-            self.gentle = (self.gentle.min(self.here.1.clock) - step).max(parameters.clocks.least);
+            // It begins at the clock of now. Later it may stand between two rungs, or short steps would add up to more.
+            let clock = self.here.1.clock;
+            let from = if self.gentle < clock + parameters.clocks.step { self.gentle } else { clock };
+            self.gentle = (from - step).max(parameters.clocks.least);
         } else if excess < -GENTLE_HYSTERESIS {
             let given = self.gentle + STEP_UP * most * moment.seconds;
             self.gentle = if given < most { given } else { f64::INFINITY };

@@ -14,14 +14,16 @@ mod electrical;
 mod faults;
 mod firmware;
 mod parameters;
+mod passed;
 mod products;
 mod sensors;
 mod surroundings;
 mod thermal;
 
-pub use board::{Board, Passed, Truth};
+pub use board::Board;
 pub use faults::{Fault, UnknownFault};
 pub use parameters::{Clocks, Cooling, Node, Parameters, Power, Temperatures, Thermal, Vendor};
+pub use passed::{Passed, Truth};
 pub use products::{A100_SXM, H100_SXM, L4, MI300X, PRODUCTS};
 pub use sensors::Unreadable;
 pub use surroundings::{Surroundings, Work};

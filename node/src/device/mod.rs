@@ -1,32 +1,30 @@
-//! The boards of this machine: NVIDIA GPUs through NVML where there are any, else one simulated board.
+//! The boards of this machine: NVIDIA GPUs through NVML where there are any, else simulated ones.
 
+mod boards;
 mod nvml;
+mod seats;
 mod simulated;
 
-use std::sync::Arc;
-
-use helixflow_actors::Board;
 use helixflow_model::Bytes;
 
-use simulated::SimulatedBoard;
+pub(crate) use boards::Boards;
+pub(crate) use seats::{Seat, Seats};
+pub use simulated::Simulated;
+pub(crate) use simulated::router as simulated_router;
 
 /// Finds the boards. A machine whose driver is missing or broken counts as one without GPUs: work is done on its CPU.
-pub(crate) fn boards() -> Vec<Arc<dyn Board>> {
+pub(crate) fn boards(simulated: &Simulated) -> Boards {
     match nvml::boards() {
-        Ok(boards) if !boards.is_empty() => boards,
+        Ok(boards) if !boards.is_empty() => Boards::Real(boards),
         Ok(_) => {
-            tracing::info!("the NVIDIA driver knows no GPU: the board is simulated");
-            simulated_board()
+            tracing::info!(?simulated, "the NVIDIA driver knows no GPU: boards are simulated");
+            Boards::simulated(simulated)
         }
         Err(error) => {
-            tracing::info!(%error, "no NVIDIA driver answers: the board is simulated");
-            simulated_board()
+            tracing::info!(%error, ?simulated, "no NVIDIA driver answers: boards are simulated");
+            Boards::simulated(simulated)
         }
     }
-}
-
-fn simulated_board() -> Vec<Arc<dyn Board>> {
-    SimulatedBoard::new().map_or_else(|_| Vec::new(), |board| vec![Arc::new(board) as Arc<dyn Board>])
 }
 
 /// The machine's memory.
@@ -40,7 +38,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_board_of_this_machine_is_read() {
-        let boards = boards();
+        let boards = boards(&Simulated::default()).all();
         assert!(!boards.is_empty(), "a machine without a GPU has a simulated board");
         for board in boards {
             let reading = board.read().await.expect("a board that answers");

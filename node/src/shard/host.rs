@@ -6,12 +6,13 @@ use helixflow_actors::{Fault, Host, Notes};
 use helixflow_control::Assignment;
 use helixflow_engine::compute::cpu::{CpuModel, CpuOptions, Hyperparameters, LoadError};
 use helixflow_engine::gguf::{GgufError, GgufFile};
-use helixflow_engine::{Engine, EngineOptions, StartError};
+use helixflow_engine::{Engine, EngineOptions, Pace, StartError};
 use helixflow_model::{Bytes, LayerRange};
 use tokio::sync::watch;
 
 use super::replica::ShardReplica;
 use super::text::{ModelText, TextError};
+use crate::device::{Seat, Seats};
 use crate::weights::{self, FetchSettings, Progress, Stage};
 
 /// What this machine gives to a replica.
@@ -21,6 +22,8 @@ pub(crate) struct NodeHost {
     pub(crate) threads: usize,
     /// None for what the model asks for.
     pub(crate) kv_memory: Option<Bytes>,
+    /// The boards that replicas run on.
+    pub(crate) seats: Seats,
 }
 
 /// A part that this node does not serve.
@@ -101,15 +104,17 @@ impl Host for NodeHost {
     ) -> Result<ShardReplica, Fault> {
         let (assignment, notes) = (assignment.clone(), notes.clone());
         let (threads, kv_memory) = (self.threads, self.kv_memory);
+        let seat = self.seats.take();
+        let pace = seat.as_ref().and_then(Seat::pace);
         let ordered = assignment.clone();
         #[expect(
             clippy::disallowed_methods,
             reason = "reads a whole model into memory; simulation has a model of the engine instead"
         )]
         let loading =
-            tokio::task::spawn_blocking(move || load(&weights, &ordered, threads, kv_memory, &notes));
+            tokio::task::spawn_blocking(move || load(&weights, &ordered, threads, kv_memory, pace, &notes));
         let (engine, text) = loading.await.map_err(|_| Unloadable::Panicked)??;
-        ShardReplica::try_out(assignment, engine, text).await
+        ShardReplica::try_out(assignment, engine, text, seat).await
     }
 }
 
@@ -135,6 +140,7 @@ fn load(
     assignment: &Assignment,
     threads: usize,
     kv_memory: Option<Bytes>,
+    pace: Option<Box<dyn Pace>>,
     notes: &Notes,
 ) -> Result<(Engine, ModelText), Unloadable> {
     let spec = &assignment.spec;
@@ -151,7 +157,12 @@ fn load(
         |done, total| notes.say(format!("loading the weights: {} of {}", Bytes(done), Bytes(total)));
     let model = CpuModel::load(&file, hyper.all_layers(), &options, &mut progress)?;
     notes.say("trying the model");
-    Ok((Engine::start(Box::new(model), &EngineOptions::default())?, text))
+    let (model, options) = (Box::new(model), EngineOptions::default());
+    let engine = match pace {
+        Some(pace) => Engine::start_paced(model, &options, pace)?,
+        None => Engine::start(model, &options)?,
+    };
+    Ok((engine, text))
 }
 
 /// KV pages that fit into the memory; at least one, since a replica without any serves nobody.

@@ -10,7 +10,7 @@ use helixflow_engine::compute::cpu::NUMERICS_CLASS;
 use helixflow_engine::kv::CacheSalt;
 use helixflow_engine::schedule::{Refusal, Request};
 use helixflow_engine::{Engine, SubmitError};
-use helixflow_model::{LoadReport, NumericsClass, Sampling, TenantId, TokenId};
+use helixflow_model::{BoardId, LoadReport, NumericsClass, Sampling, TenantId, TokenId};
 use helixflow_proto::context::Priority;
 use helixflow_proto::error::{Reason, invalid, invalid_because, status};
 use helixflow_proto::v1;
@@ -25,6 +25,7 @@ use super::meter::Meter;
 use super::sink::TokenSink;
 use super::stream::TokenStream;
 use super::text::ModelText;
+use crate::device::Seat;
 
 /// How often a drain looks whether the last stream has ended.
 const DRAIN_GLANCE: Duration = Duration::from_millis(50);
@@ -36,6 +37,8 @@ pub(crate) struct ShardReplica {
     text: Arc<ModelText>,
     health: Health,
     meter: Meter,
+    /// The place on a board; none on a machine without one.
+    seat: Option<Seat>,
 }
 
 /// A checked request.
@@ -58,11 +61,12 @@ impl ShardReplica {
         assignment: Assignment,
         engine: Engine,
         text: ModelText,
+        seat: Option<Seat>,
     ) -> Result<Self, Fault> {
         let first = text.tokenizer.bos().unwrap_or_default();
         let health = Health::try_out(&engine, first).await?;
         let meter = Meter::new(&assignment.spec.id);
-        Ok(Self { assignment, engine: Arc::new(engine), text: Arc::new(text), health, meter })
+        Ok(Self { assignment, engine: Arc::new(engine), text: Arc::new(text), health, meter, seat })
     }
 
     /// Tokenizer and chat template.
@@ -132,6 +136,10 @@ impl Replica for ShardReplica {
 
     fn load(&self) -> LoadReport {
         self.engine.load()
+    }
+
+    fn boards(&self) -> Vec<BoardId> {
+        self.seat.iter().map(|seat| seat.board().clone()).collect()
     }
 
     async fn check(&self) -> Result<(), Fault> {

@@ -4,6 +4,7 @@
 
 #![cfg(test)]
 
+mod boards;
 mod continuation;
 mod coordinator;
 mod model;

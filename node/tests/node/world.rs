@@ -6,7 +6,7 @@ use std::time::Duration;
 use helixflow_env::Env;
 use helixflow_env::net::Connector;
 use helixflow_model::{Bytes, ReplicaPhase};
-use helixflow_node::{GrpcPort, HttpPort, NodeConfig, NodeError};
+use helixflow_node::{GrpcPort, HttpPort, NodeConfig, NodeError, Simulated};
 use helixflow_proto::hello::{Hello, HelloClient, HelloClientLayer};
 use helixflow_proto::v1;
 use helixflow_proto::v1::generate_response::Event;
@@ -126,6 +126,7 @@ fn config(weights_dir: PathBuf) -> NodeConfig {
         grpc: GrpcPort { listen: GRPC.parse().expect("an address"), advertise: None },
         http: HttpPort { listen: HTTP.parse().expect("an address") },
         otlp_endpoint: None,
+        simulated: Simulated::default(),
     }
 }
 

@@ -31,7 +31,8 @@ fn remapping(pending: bool, failed: bool) -> BoardReading {
 #[test]
 fn each_fault_event_leads_to_its_rung() {
     assert_eq!(after([event(13)]), Duty::Full);
-    assert_eq!(after([event(63)]), Duty::Drain);
+    assert_eq!(after([event(63)]), Duty::Full);
+    assert_eq!(after([event(92)]), Duty::Drain);
     assert_eq!(after([event(58)]), Duty::Quarantine);
     assert_eq!(after([event(79)]), Duty::Quarantine);
 }

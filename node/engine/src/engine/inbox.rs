@@ -1,5 +1,7 @@
 //! Where callers and the engine's thread meet: orders go in, figures come out.
 
+use std::time::Instant;
+
 use parking_lot::{Condvar, Mutex};
 
 use helixflow_model::LoadReport;
@@ -20,6 +22,17 @@ pub(super) struct Orders {
     pub(super) submitted: Vec<Submission>,
     pub(super) cancelled: Vec<RequestNumber>,
     pub(super) shut_down: bool,
+}
+
+/// How long the engine's thread may sleep while there are no orders.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Sleep {
+    /// There is work to go on with.
+    None,
+    /// There is work, and a rest to be taken first.
+    Until(Instant),
+    /// There is nothing to do.
+    Long,
 }
 
 impl Orders {
@@ -89,11 +102,19 @@ impl Inbox {
         self.changed.notify_one();
     }
 
-    /// The orders of now; without `work` to go on with, sleeps until there are any.
-    pub(super) fn take(&self, work: bool) -> Orders {
+    /// The orders of now; sleeps as long as it may while there are none.
+    pub(super) fn take(&self, sleep: Sleep) -> Orders {
         let mut state = self.state.lock();
-        while !work && state.orders.is_empty() {
-            self.changed.wait(&mut state);
+        while state.orders.is_empty() {
+            match sleep {
+                Sleep::None => break,
+                Sleep::Until(end) => {
+                    if self.changed.wait_until(&mut state, end).timed_out() {
+                        break;
+                    }
+                }
+                Sleep::Long => self.changed.wait(&mut state),
+            }
         }
         let orders = std::mem::take(&mut state.orders);
         // Until the next figures, the bound holds for those taken as well.

@@ -7,6 +7,7 @@
 //! Left out: time. Deadlines are kept by the caller, who cancels; cancelled requests are gone with the next step.
 
 mod inbox;
+mod pace;
 mod rate;
 mod worker;
 
@@ -19,6 +20,8 @@ use parking_lot::Mutex;
 use crate::compute::Compute;
 use crate::schedule::{Bounds, Budget, Event, Failure, Refusal, Request, RequestNumber, Scheduler, Verdict};
 use inbox::Inbox;
+pub use pace::Pace;
+use pace::Unpaced;
 use worker::Worker;
 
 /// Sequences that generate side by side, unless said otherwise. Rows of a batch share each load of the weights; past
@@ -134,6 +137,15 @@ pub struct Engine {
 impl Engine {
     /// Starts the thread. `compute` must hold every layer of its model.
     pub fn start(compute: Box<dyn Compute>, options: &EngineOptions) -> Result<Self, StartError> {
+        Self::start_paced(compute, options, Box::new(Unpaced))
+    }
+
+    /// Starts the thread, which rests as long after each step as `pace` says.
+    pub fn start_paced(
+        compute: Box<dyn Compute>,
+        options: &EngineOptions,
+        pace: Box<dyn Pace>,
+    ) -> Result<Self, StartError> {
         let (shape, limits) = (compute.shape(), compute.limits());
         let (layers, model_layers) = (shape.layers, shape.model_layers);
         if layers != (LayerRange { first: 0, end: model_layers }) {
@@ -145,7 +157,7 @@ impl Engine {
         let bounds = Bounds::new(shape, limits);
         let budget = Budget::new(limits, options.sequences, options.prefill_rows);
         let inbox = Arc::new(Inbox::new(options.queue.max(1), limits.pages));
-        let worker = Worker::new(Arc::clone(&inbox), compute, Scheduler::new(bounds, budget));
+        let worker = Worker::new(Arc::clone(&inbox), compute, Scheduler::new(bounds, budget), pace);
         let thread = worker::spawn(worker).map_err(StartError::Thread)?;
         Ok(Self { inbox, bounds, thread: Mutex::new(Some(thread)) })
     }
@@ -162,8 +174,8 @@ impl Engine {
         self.bounds
     }
 
-    /// How busy it is, as of the last step. The speed is that of the time in which it worked, so that an idle engine
-    /// tells how fast it would be.
+    /// How busy it is, as of the last step. The speed is that of the time in which it worked and rested for its pace, so
+    /// that an idle engine tells how fast it would be.
     pub fn load(&self) -> LoadReport {
         self.inbox.load()
     }

@@ -7,7 +7,7 @@ const WINDOW: Duration = Duration::from_millis(250);
 /// A new sample counts one part in this many: the figure follows a change within about a second of work.
 const WEIGHT: u64 = 4;
 
-/// Exponentially weighted moving average of the speed, over working time.
+/// Exponentially weighted moving average of the speed, over working time, rests of the pace included.
 #[derive(Debug, Default)]
 pub(super) struct Rate {
     tokens: u64,

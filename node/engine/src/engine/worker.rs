@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use helixflow_model::LoadReport;
 
-use super::inbox::{Inbox, Orders, Submission};
+use super::inbox::{Inbox, Orders, Sleep, Submission};
+use super::pace::{Pace, paced};
 use super::rate::Rate;
 use super::{Progress, Sink};
 use crate::compute::Compute;
@@ -25,6 +26,9 @@ pub(super) struct Worker {
     scheduler: Scheduler,
     sinks: BTreeMap<RequestNumber, Box<dyn Sink>>,
     rate: Rate,
+    pace: Box<dyn Pace>,
+    /// When the next step may begin; none for at once.
+    next: Option<Instant>,
 }
 
 /// Starts the thread. Engine threads stand outside the simulation, which has a model of the engine instead.
@@ -38,8 +42,14 @@ pub(super) fn spawn(worker: Worker) -> std::io::Result<JoinHandle<()>> {
 }
 
 impl Worker {
-    pub(super) fn new(inbox: Arc<Inbox>, compute: Box<dyn Compute>, scheduler: Scheduler) -> Self {
-        Self { inbox, compute, scheduler, sinks: BTreeMap::new(), rate: Rate::default() }
+    pub(super) fn new(
+        inbox: Arc<Inbox>,
+        compute: Box<dyn Compute>,
+        scheduler: Scheduler,
+        pace: Box<dyn Pace>,
+    ) -> Self {
+        let (sinks, rate) = (BTreeMap::new(), Rate::default());
+        Self { inbox, compute, scheduler, sinks, rate, pace, next: None }
     }
 
     /// Serves until it is shut down or lost, then ends every stream.
@@ -59,14 +69,32 @@ impl Worker {
 
     fn serve(&mut self) -> Result<(), StepError> {
         loop {
-            let orders = self.inbox.take(self.scheduler.has_work());
+            let orders = self.inbox.take(self.sleep());
             let shut_down = orders.shut_down;
             self.obey(orders);
             if shut_down {
                 return Ok(());
             }
-            self.step()?;
+            if self.has_rested() {
+                self.step()?;
+            }
         }
+    }
+
+    fn sleep(&self) -> Sleep {
+        if !self.scheduler.has_work() {
+            return Sleep::Long;
+        }
+        self.next.map_or(Sleep::None, Sleep::Until)
+    }
+
+    /// Whether the next step may begin: orders cut a sleep short, not a rest.
+    fn has_rested(&mut self) -> bool {
+        if self.next.is_some_and(|next| now() < next) {
+            return false;
+        }
+        self.next = None;
+        true
     }
 
     fn obey(&mut self, orders: Orders) {
@@ -112,7 +140,9 @@ impl Worker {
         self.inbox.publish(load(&self.scheduler, &self.rate), Progress::default());
         let stepped = self.scheduler.step(&mut *self.compute, &mut deliver)?;
         let tokens = stepped.tokens as u64;
-        self.rate.observe(tokens, now().duration_since(began));
+        let took;
+        (took, self.next) = paced(&mut *self.pace, stepped, began, now());
+        self.rate.observe(tokens, took);
         let progress = Progress { steps: u64::from(stepped.rows > 0), tokens };
         self.inbox.publish(load(&self.scheduler, &self.rate), progress);
         Ok(())

@@ -13,6 +13,7 @@ mod exactness;
 mod fairness;
 mod memory;
 mod oracle;
+mod pacing;
 mod real_layers;
 mod storms;
 mod synthetic;

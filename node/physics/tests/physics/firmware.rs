@@ -24,6 +24,13 @@ proptest! {
     }
 
     #[test]
+    fn in_hot_air_the_gentle_slowdown_is_enough(product in product(), memory_bound in 0.0..=1.0f64, inlet in 45.0..60.0f64) {
+        let mut board = board(product, inlet);
+        let peak = peak(&mut board, SETTLED, Work { busy: 1.0, memory_bound });
+        prop_assert!(peak < product.limits.slowdown, "{peak}");
+    }
+
+    #[test]
     fn a_fan_that_fails_in_full_work_is_survived_by_slowing_down(product in product(), inlet in 5.0..35.0f64, work in work()) {
         let mut board = board(product, inlet);
         run(&mut board, 600, work);
@@ -75,8 +82,30 @@ fn at_the_top_clock_the_speed_is_exactly_one() {
         assert_eq!(board.speed(), 1.0);
         run(&mut board, 60, Work { busy: 0.3, memory_bound: 0.6 });
         assert_eq!(board.clock(), MegaHertz(product.clocks.most as u32));
-        assert!((board.speed() - 1.0).abs() < 1e-12, "{}", board.speed());
+        assert_eq!((board.speed(), board.speed_of(0.3)), (1.0, 1.0));
         assert_eq!(board.reasons(), ClockReasons(0));
+    }
+}
+
+#[test]
+fn the_gentle_slowdown_is_as_fast_in_short_steps() {
+    for product in PRODUCTS.map(with_hardy_memory) {
+        let (mut short, mut long) = (board(product, 60.0), board(product, 60.0));
+        let mut slowest = f64::MAX;
+        for _ in 0..300 {
+            (0..20).for_each(|_| _ = short.step(0.05, FULL));
+            long.step(1.0, FULL);
+            let apart = f64::from(short.clock().0.abs_diff(long.clock().0));
+            assert!(
+                apart < 0.05 * product.clocks.most,
+                "{}: {} {}",
+                product.key,
+                short.clock(),
+                long.clock()
+            );
+            slowest = slowest.min(long.speed());
+        }
+        assert!(slowest < 0.97, "{}: nothing slowed it down", product.key);
     }
 }
 
