@@ -26,7 +26,7 @@ use place::Place;
 use power::PowerCurve;
 use speed::speed_at;
 
-/// Without a reading for longer than this the model starts afresh from the next one.
+/// Time between two readings counts for at most this: by then what the lags held has faded.
 const LONGEST_STEP: Duration = Duration::from_secs(60);
 
 /// Seconds without a clock held down by heat before it counts as beginning to be: firmware takes about a minute and a

@@ -90,6 +90,19 @@ fn the_last_reading_stands_while_readings_are_late_and_its_faults_are_told_once(
     assert_eq!((late.core, late.faults), (Sensed::Live(MilliCelsius(50_000)), Vec::new()));
 }
 
+#[test]
+fn nothing_is_eased_on_a_reading_of_before() {
+    let mut board = Board::new();
+    for core in [92_000, 45_000] {
+        let core = Sensed::Live(MilliCelsius(core));
+        board.take(Outcome::Read(BoardReading { core, ..BoardReading::default() }), Driver::Sound);
+    }
+    let standing =
+        (0..1000).map(|_| board.late(Driver::Suspect { progressing: true }).standing).last().unwrap();
+    assert_eq!(standing.band, Band::Critical);
+    while board.read().standing.band > Band::Cool {}
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 

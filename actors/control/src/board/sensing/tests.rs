@@ -83,6 +83,17 @@ fn without_a_power_sensor_nothing_is_called_frozen() {
     assert!(after(vec![unpowered; 600]).iter().all(|state| !state.is_faulty()));
 }
 
+#[test]
+fn a_hotter_value_of_a_frozen_sensor_is_not_trusted_less_than_the_one_that_it_is_stuck_at() {
+    let mut sensing = Sensing::new(LIMITS);
+    let stuck = (0..20).map(|_| reading(60, 200)).chain((0..60).map(|_| reading(60, 600)));
+    for (raw, n) in stuck.zip(0..) {
+        sensing.take(raw, Duration::from_secs(n));
+    }
+    let states = [60, 75].map(|core| sensing.clone().take(reading(core, 600), Duration::from_secs(80)).core);
+    assert!(states.iter().all(Sensed::is_faulty), "{states:?}");
+}
+
 proptest! {
     /// Whether a value is trusted hangs on the readings before it, never on the value: so a hotter one is never trusted
     /// less than a cooler one.
