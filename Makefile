@@ -30,7 +30,8 @@ ARGS ?=
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help up install release build model tools test verify-engine verify-saturation verify-idle verify-chaos \
-        verify-kills verify-stress verify-restarts verify-simulation simulate chaos heat bench-simulator bench-engine bench-raft fmt lint docs audit audit-tool clean
+        verify-kills verify-stress verify-restarts verify-simulation simulate chaos heat bench-simulator bench-engine bench-raft \
+        bench-telemetry fmt lint docs audit audit-tool clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -162,6 +163,11 @@ bench-raft: release ## Measure writes on three coordinators beside etcd; the tab
 	    cargo test --release --locked --package helixflow-coordinator --lib bare_openraft -- --ignored
 	cargo bench --locked --package helixflow-tests --bench raft -- --helixflow $(RELEASE) --etcd $(ETCD) \
 	    --bare $(BENCH)/raft-bare.json --work $(BENCH)/work --output $(BENCH)/raft.json $(ARGS)
+
+bench-telemetry: release ## Measure ten thousand nodes that report to one coordinator; also to target/bench/telemetry.json
+	mkdir -p $(BENCH)/work
+	cargo bench --locked --package helixflow-tests --bench telemetry -- --helixflow $(RELEASE) \
+	    --work $(BENCH)/work --output $(BENCH)/telemetry.json $(ARGS)
 
 # Unpacked under target/, not installed: no rights are needed, and no service is started.
 $(ETCD):

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use helixflow_env::disk::Lock;
+use helixflow_env::limits::raise_open_files;
 use helixflow_env::net::Listener;
 use helixflow_env::runtime::Dedicated;
 use helixflow_env::{Env, Randomness};
@@ -30,7 +31,7 @@ use tower::util::MapResponseLayer;
 
 use crate::config::CoordinatorConfig;
 use crate::error::CoordinatorError;
-use crate::gateway::{self, Gateway};
+use crate::gateway::{self, Gateway, Routing};
 use crate::neighbours::Neighbours;
 use crate::ports::{Addresses, Ports};
 use crate::raft::{Handle, RestingRuntime, Setup, Sizes};
@@ -42,6 +43,8 @@ const DISK_THREADS: usize = 2;
 /// A silent client is asked for a sign of life this often, and given as long to answer: the streams of a machine that
 /// vanished end then.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// Connections of a thousand nodes, both ways, and of clients: below that an operator is told.
+const CONNECTIONS: u64 = 4096;
 /// How long calls under way may take when the process ends.
 const DRAIN: Duration = Duration::from_secs(3);
 
@@ -59,6 +62,7 @@ pub async fn run(
 pub struct Coordinator {
     addresses: Addresses,
     raft: Handle,
+    routing: Routing,
     stop: CancellationToken,
     tasks: JoinSet<Result<(), CoordinatorError>>,
     /// Ends last: the threads of Raft, of its log and of the disk, and the claim on the data directory.
@@ -73,6 +77,7 @@ impl Coordinator {
         metrics: PrometheusHandle,
     ) -> Result<Self, CoordinatorError> {
         config.check()?;
+        allow_connections();
         let lock = claim(&config, &env)?;
         let threads = |name| move |source| CoordinatorError::Threads { name, source };
         let raft_runtime = Dedicated::single("raft").map_err(threads("raft"))?;
@@ -98,14 +103,21 @@ impl Coordinator {
         let mut starting = Starting { config, env, raft, advised, stop, tasks: JoinSet::new() };
         starting.serve_raft(raft_port, routes, raft_runtime.handle());
         starting.serve_http(http, metrics);
-        starting.serve_grpc(grpc)?;
+        let routing = starting.serve_grpc(grpc)?;
         starting.watch_neighbours(about, advice);
         let Starting { config, raft, stop, tasks, .. } = starting;
         tracing::info!(
             id = %config.id, cluster = %config.cluster, grpc = %addresses.grpc, raft = %addresses.raft,
             http = %addresses.http, "the coordinator answers"
         );
-        Ok(Self { addresses, raft, stop, tasks, _held: ([raft_runtime, log_runtime, disk_runtime], lock) })
+        Ok(Self {
+            addresses,
+            raft,
+            routing,
+            stop,
+            tasks,
+            _held: ([raft_runtime, log_runtime, disk_runtime], lock),
+        })
     }
 
     /// The addresses as others reach them, with the ports that were drawn.
@@ -116,6 +128,11 @@ impl Coordinator {
     /// The way to the replicated state.
     pub fn raft(&self) -> &Handle {
         &self.raft
+    }
+
+    /// The table that requests are routed by.
+    pub fn routing(&self) -> &Routing {
+        &self.routing
     }
 
     /// Serves until `shutdown` is done, or until this coordinator cannot go on; then ends in order.
@@ -146,6 +163,20 @@ fn flatten(
             Err(CoordinatorError::Server { name: "coordinator's", source: Box::new(source) })
         }
         None => Ok(()),
+    }
+}
+
+/// Each node holds a connection here, and is given one by the gateway.
+fn allow_connections() {
+    match raise_open_files() {
+        Ok(files) if files < CONNECTIONS => {
+            tracing::warn!(
+                files,
+                "a large cluster needs more open files: raise the hard limit (`ulimit -Hn`, LimitNOFILE)"
+            );
+        }
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the limit of open files could not be raised"),
     }
 }
 
@@ -218,7 +249,7 @@ impl Starting {
     }
 
     /// The port of clients, nodes and operators, and the reconcile loop beside it.
-    fn serve_grpc(&mut self, port: Listener) -> Result<(), CoordinatorError> {
+    fn serve_grpc(&mut self, port: Listener) -> Result<Routing, CoordinatorError> {
         let telemetry = Telemetry::new();
         let publish = telemetry.clone().publish();
         let stop = self.stop.clone();
@@ -235,6 +266,7 @@ impl Starting {
             Ok(())
         });
         let gateway = self.gateway(&telemetry);
+        let routing = gateway.routing();
         let routes = gateway.add_to(self.routes(&telemetry)).map_err(|source| ended_with("gRPC", source))?;
         self.tasks.spawn(async move {
             gateway.keep_current().await;
@@ -250,7 +282,7 @@ impl Starting {
             .add_routes(routes)
             .serve_with_incoming_shutdown(port, self.stop.clone().cancelled_owned());
         self.tasks.spawn(async move { server.await.map_err(|source| ended_with("gRPC", source)) });
-        Ok(())
+        Ok(routing)
     }
 
     fn gateway(&self, telemetry: &Telemetry) -> Gateway {

@@ -20,5 +20,6 @@ mod telemetry;
 pub use config::CoordinatorConfig;
 pub use coordinator::{Coordinator, run};
 pub use error::CoordinatorError;
+pub use gateway::Routing;
 pub use offline::Offline;
 pub use ports::Addresses;

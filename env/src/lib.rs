@@ -5,6 +5,7 @@
 
 mod clock;
 pub mod disk;
+pub mod limits;
 pub mod net;
 mod random;
 pub mod runtime;

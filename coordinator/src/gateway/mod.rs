@@ -22,6 +22,7 @@ mod meter;
 mod open_inference;
 mod reflection;
 mod refusal;
+mod routing;
 mod snapshot;
 mod stream;
 mod table;
@@ -53,6 +54,7 @@ use snapshot::Snapshot;
 
 pub(crate) use dispatch::MAX_STREAMS;
 pub(crate) use explain::explain_reply;
+pub use routing::Routing;
 
 /// What the gateway is made of.
 pub(crate) struct Inputs {
@@ -82,6 +84,11 @@ pub(crate) struct Gateway {
 impl Gateway {
     pub(crate) fn new(inputs: Inputs) -> Self {
         Self { current: Arc::default(), health: watch::channel(statuses(false, false)).0, inputs }
+    }
+
+    /// The table that requests are routed by.
+    pub(crate) fn routing(&self) -> Routing {
+        Routing::of(&self.current)
     }
 
     /// Adds the services to a server: native, Open Inference Protocol, health, and reflection unless it is off.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use helixflow_coordinator::config::{HttpPort, Port, Timings};
 use helixflow_coordinator::raft::{Handle, Role};
-use helixflow_coordinator::{Addresses, Coordinator, CoordinatorConfig, CoordinatorError};
+use helixflow_coordinator::{Addresses, Coordinator, CoordinatorConfig, CoordinatorError, Routing};
 use helixflow_env::Env;
 use helixflow_env::net::{Connector, draw_ports};
 use helixflow_model::{ClusterId, CoordinatorId, Region};
@@ -29,6 +29,7 @@ const NO_PORT: &str = "127.0.0.1:0";
 pub(crate) struct Running {
     pub(crate) addresses: Addresses,
     pub(crate) raft: Handle,
+    pub(crate) routing: Routing,
     stop: oneshot::Sender<()>,
     ended: JoinHandle<Result<(), CoordinatorError>>,
 }
@@ -106,10 +107,11 @@ impl Cluster {
         let coordinator = Coordinator::start(config, self.env.clone(), metrics()).await.expect("a start");
         let (stop, stopped) = oneshot::channel();
         let (addresses, raft) = (coordinator.addresses().clone(), coordinator.raft().clone());
+        let routing = coordinator.routing().clone();
         let serve = coordinator.serve(async move {
             let _ = stopped.await;
         });
-        self.running.insert(id, Running { addresses, raft, stop, ended: tokio::spawn(serve) });
+        self.running.insert(id, Running { addresses, raft, routing, stop, ended: tokio::spawn(serve) });
     }
 
     /// The configuration of a coordinator; it has ports once it was started.

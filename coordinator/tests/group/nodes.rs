@@ -1,11 +1,14 @@
 //! Nodes: they join, watch their part, report, and get replicas.
 
-use helixflow_model::{ClusterId, Fence};
+use std::collections::{BTreeMap, BTreeSet};
+
+use helixflow_model::{ClusterId, Fence, ModelId, Region};
+use helixflow_policy::routing::{PickContext, pick};
 use helixflow_proto::hello::{Hello, HelloClientLayer};
 use helixflow_proto::v1::telemetry_service_client::TelemetryServiceClient;
 use helixflow_proto::v1::{
-    AddModelRequest, JoinNodeRequest, NodePart, NodeReport, ReplicaPhase, ReplicaReport, StatusRequest,
-    WatchNodeRequest,
+    AddModelRequest, Band, BoardReport, BoardStanding, ClockControl, DeviceKind, Duty, JoinNodeRequest,
+    ModelSpec, NodePart, NodeReport, ReplicaPhase, ReplicaReport, StatusRequest, WatchNodeRequest,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -124,6 +127,80 @@ async fn a_replica_that_failed_is_placed_elsewhere() {
     report(&cluster, 1, vec![NodeReport { replicas: vec![failed], ..idle(node, 2) }]).await;
     eventually("a replica on the other node", || async {
         placed_on().await.filter(|(_, elsewhere)| *elsewhere != node)
+    })
+    .await;
+}
+
+/// A node whose replica is ready, on a board of this band.
+fn ready(node: u64, sequence: u64, fence: Fence, band: Band) -> NodeReport {
+    let standing = BoardStanding {
+        band: band.into(),
+        duty: Duty::Full.into(),
+        control: ClockControl::Governed.into(),
+        speed_permille: 1000,
+        weight_permille: 1000,
+        ..BoardStanding::default()
+    };
+    let board = BoardReport {
+        board: format!("simulated-{node}"),
+        kind: DeviceKind::Simulated.into(),
+        standing: Some(standing),
+        ..BoardReport::default()
+    };
+    let replica = ReplicaReport {
+        fence: Some(fence.into()),
+        model: "m".to_owned(),
+        version: "1".to_owned(),
+        phase: ReplicaPhase::Ready.into(),
+        numerics_class: "cpu-1".to_owned(),
+        boards: vec![board.board.clone()],
+        ..ReplicaReport::default()
+    };
+    NodeReport { boards: vec![board], replicas: vec![replica], ..idle(node, sequence) }
+}
+
+/// The nodes that requests of many kinds are sent to now.
+fn picked(cluster: &Cluster) -> BTreeSet<u64> {
+    let (region, m) = (Region::new("eu-1").expect("a name"), ModelId::new("m").expect("a name"));
+    let numbers = (0..100_u64).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let node = |random| {
+        let context = PickContext { region: &region, exclude: &[], numerics: None, random };
+        let look = |table: &_, own: &dyn Fn(_) -> u32| {
+            pick(table, &m, None, &context, own).ok().map(|pick| pick.candidate.node.0)
+        };
+        cluster.running[&1].routing.look(look)
+    };
+    numbers.filter_map(node).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_board_that_turns_critical_gets_no_further_request() {
+    let cluster = Cluster::bootstrapped(1).await;
+    let nodes = [join(&cluster, 1, &"1".repeat(32)).await, join(&cluster, 1, &"2".repeat(32)).await];
+    for node in nodes {
+        report(&cluster, 1, vec![idle(node, 1)]).await;
+    }
+    let spec = ModelSpec { replicas: 2, ..model("m") };
+    cluster.client(1).add_model(AddModelRequest { model: Some(spec), write: None }).await.expect("a model");
+    let placed = || async {
+        let state = cluster.running[&1].raft.state();
+        let state = state.borrow();
+        let of = |(id, replica): (&_, &helixflow_policy::state::Replica)| {
+            Some((replica.head()?.0, Fence { replica: *id, generation: replica.generation }))
+        };
+        let placed: BTreeMap<u64, Fence> = state.replicas().iter().filter_map(of).collect();
+        (placed.len() == nodes.len()).then_some(placed)
+    };
+    let placed = eventually("two replicas", placed).await;
+    let says = |node, sequence, band| ready(node, sequence, placed[&node], band);
+    for node in nodes {
+        report(&cluster, 1, vec![says(node, 2, Band::Cool)]).await;
+    }
+    eventually("both are asked", || async { (picked(&cluster).len() == 2).then_some(()) }).await;
+    let [hot, cool] = nodes;
+    report(&cluster, 1, vec![says(hot, 3, Band::Critical)]).await;
+    eventually("the cool one alone is asked", || async {
+        (picked(&cluster) == BTreeSet::from([cool])).then_some(())
     })
     .await;
 }

@@ -6,7 +6,7 @@
 //! heat          what its boards add: a price for heat to come, a rank, a speed
 //! curve         how much slower a batch gets with each sequence more, fitted over all replicas of a version
 //! expect        how long a request would take, from all of these and the age of each
-//! pick        draws two of the best rank and takes the better
+//! pick        draws a few of the best rank and takes the best
 //! pool          candidates to draw from, in constant time
 //! ```
 //!

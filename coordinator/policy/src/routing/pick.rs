@@ -1,7 +1,7 @@
-//! The pick: two at random, the better of them; the own region first, and a better rank before any distance.
+//! The pick: a few at random, the best of them; the own region first, and a better rank before any distance.
 //!
-//! Two choices instead of the best of all: gateways see the same reports, and all would send to the same replica
-//! until the next report.
+//! A few choices instead of the best of all: gateways see the same reports, and all would send to the same replica
+//! until the next report (Mitzenmacher, "How useful is old information?", 2000).
 
 use std::time::Duration;
 
@@ -16,6 +16,9 @@ use super::{
 /// Another region is worth its distance only when a request here would take this many times as long: idle there against
 /// a queue of three batches here. A ratio, so that it holds for quick models and for slow ones.
 const SPILL_RATIO: u32 = 4;
+/// Candidates that are compared. Simulated over 32 replicas, alike and unlike, three were done sooner than two wherever
+/// one gateway picks, and four did worse than three where several pick by reports a second old.
+const CHOICES: usize = 3;
 
 /// What a request asks of its replica.
 #[derive(Clone, Copy, Debug)]
@@ -77,13 +80,13 @@ fn choose<'a>(
     let mut draws = Draws::from(context.random);
     version.ranks.iter().find_map(|rank| {
         let (near, far) = rank.split(context.region);
-        let mut best = |pool: &Pool| better_of_two(&version.ready, pool, &mut draws, context, &expected);
+        let mut best = |pool: &Pool| best_of_few(&version.ready, pool, &mut draws, context, &expected);
         match (best(&near), best(&far)) {
             (Some(near), Some(far)) => {
-                let spill = expected(far).saturating_mul(SPILL_RATIO) < expected(near);
-                Some(if spill { far } else { near })
+                let spill = far.expected.saturating_mul(SPILL_RATIO) < near.expected;
+                Some(if spill { far.candidate } else { near.candidate })
             }
-            (near, far) => near.or(far),
+            (near, far) => near.or(far).map(|drawn| drawn.candidate),
         }
     })
 }
@@ -93,21 +96,38 @@ fn suits(candidate: &Candidate, context: &PickContext<'_>) -> bool {
         && context.numerics.is_none_or(|numerics| candidate.numerics() == Some(numerics))
 }
 
-/// Draws two different candidates of those that suit, and gives the one that would be done sooner; the first, which is
-/// as likely to be any, when both would take the same.
-fn better_of_two<'a>(
+/// A candidate that was drawn.
+struct Drawn<'a> {
+    place: usize,
+    candidate: &'a Candidate,
+    expected: Duration,
+}
+
+/// Draws some of those that suit, and gives the one that would be done soonest; the first, which is as likely to be any,
+/// when all would take the same.
+fn best_of_few<'a>(
     candidates: &'a [Candidate],
     pool: &Pool,
     draws: &mut Draws,
     context: &PickContext<'_>,
     expected: impl Fn(&Candidate) -> Duration,
-) -> Option<&'a Candidate> {
-    let suiting = |place: usize| candidates.get(place).is_some_and(|candidate| suits(candidate, context));
-    let first = pool.draw(draws, suiting)?;
-    let second = pool.draw(draws, |place| place != first && suiting(place));
-    let one = candidates.get(first)?;
-    let other = second.and_then(|place| candidates.get(place)).unwrap_or(one);
-    Some(if expected(other) < expected(one) { other } else { one })
+) -> Option<Drawn<'a>> {
+    let mut best: Option<Drawn<'a>> = None;
+    for _ in 0..CHOICES {
+        // A second look at the best so far would be none.
+        let not_this = best.as_ref().map(|best| best.place);
+        let suiting = |place: usize| {
+            Some(place) != not_this
+                && candidates.get(place).is_some_and(|candidate| suits(candidate, context))
+        };
+        let Some(place) = pool.draw(draws, suiting) else { break };
+        let Some(candidate) = candidates.get(place) else { break };
+        let drawn = Drawn { place, candidate, expected: expected(candidate) };
+        if best.as_ref().is_none_or(|best| drawn.expected < best.expected) {
+            best = Some(drawn);
+        }
+    }
+    best
 }
 
 fn why_none(version: &Version, model: &ModelId, context: &PickContext<'_>) -> NoReplica {
