@@ -18,6 +18,8 @@ use crate::Progress;
 const TRIAL_SEED: u64 = 0;
 /// Caps whose goodput is within this share of the best are as good: of these, the one that throttles least is taken.
 const AS_GOOD: f64 = 0.001;
+/// A trial's p99 is no worse than (b)'s up to this share above it: about what one seed alone is uncertain by.
+const AS_EARLY: f64 = 0.02;
 
 /// What to run.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,6 +76,9 @@ pub struct ScenarioFindings {
     pub rise_bound: f64,
     /// That clock, as a share of the highest.
     pub rise_bound_clock: f64,
+    /// The lowest rise of that hour among what was tried and is no worse than (b) in goodput and in the p99 of the time to
+    /// the first token, K: what the goal for the rise comes to while the bars hold.
+    pub rise_within_bars: f64,
     /// Its parts.
     pub parts: Vec<PartFindings>,
 }
@@ -143,6 +148,16 @@ impl Case {
         least.map_or(Setting { policy, cap: 1.0 }, |(setting, _)| *setting)
     }
 
+    fn rise_within_bars(&self) -> f64 {
+        let first = |outcome: &Outcome| outcome.first.quantile(0.99).unwrap_or_default();
+        let blind = self.trials.iter().find(|(setting, _)| setting.policy == Policy::LeastLoaded);
+        let Some((_, blind)) = blind else { return 0.0 };
+        let (goodput, early) = (blind.goodput() * (1.0 - AS_GOOD), first(blind) * (1.0 + AS_EARLY));
+        let holds = |outcome: &Outcome| outcome.goodput() >= goodput && first(outcome) <= early;
+        let holding = self.trials.iter().filter(|(_, outcome)| holds(outcome));
+        holding.map(|(_, outcome)| outcome.rise).fold(f64::INFINITY, f64::min)
+    }
+
     fn findings(&self, parts: Vec<PartFindings>) -> ScenarioFindings {
         let trial = |(setting, outcome): &(Setting, Outcome)| Trial {
             letter: setting.policy.letter(),
@@ -160,6 +175,7 @@ impl Case {
             trials: self.trials.iter().map(trial).collect(),
             rise_bound: bound.map_or(0.0, |(_, outcome)| outcome.rise),
             rise_bound_clock: self.bound.cap,
+            rise_within_bars: self.rise_within_bars(),
             parts,
         }
     }
