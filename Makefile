@@ -30,7 +30,8 @@ ARGS ?=
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help up install release build model tools test verify-engine verify-saturation verify-idle verify-chaos \
-        verify-kills verify-stress verify-restarts verify-simulation simulate chaos bench-engine bench-raft bench-telemetry fmt lint docs audit audit-tool clean
+        verify-kills verify-stress verify-restarts verify-simulation simulate chaos heat bench-simulator bench-engine bench-raft \
+        bench-telemetry fmt lint docs audit audit-tool clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -130,6 +131,17 @@ chaos: release model ## Kill each process of a local cluster in turn while reque
 
 verify-chaos: ARGS := --rounds 10 --clients 6
 verify-chaos: chaos ## The same for ten rounds, sixty kills
+
+HEAT := $(CARGO_TARGET_DIR)/heat
+
+heat: release ## Compare policies on hot days of a simulated fleet, within an hour; ARGS=--quick for a minute
+	mkdir -p $(BENCH)
+	$(RELEASE) chaos heat --output $(HEAT) --rows $(BENCH) $(ARGS)
+
+bench-simulator: model ## Measure how far the heat study's engine model is from the real engine under the same load
+	mkdir -p $(BENCH)
+	cargo run --release --locked --package helixflow-chaos --example simulator_error -- $(MODEL) \
+	    --output $(BENCH)/simulator.json $(ARGS)
 
 bench-engine: model tools ## Measure the engine beside llama.cpp; the table also goes to target/bench/engine.json
 	cargo build --release --locked --package helixflow-engine --examples

@@ -1,5 +1,7 @@
-//! `helixflow chaos`: experiments on a local cluster, and nothing else. There is no way to name a remote endpoint.
+//! `helixflow chaos`: experiments on a local cluster or in a simulated fleet, and nothing else. There is no way to name a
+//! remote endpoint.
 
+mod heat;
 mod started;
 
 use std::path::{Path, PathBuf};
@@ -27,6 +29,8 @@ const TEMPLATE: &str = "[{bar:30}] {pos}/{len} {msg}";
 pub(crate) enum Command {
     /// Kill each process of a local cluster in turn while requests run; fails when a promise is broken
     KillEach(KillEachArgs),
+    /// Compare policies on hot days of a simulated fleet; fails when a bar is missed
+    Heat(heat::HeatArgs),
 }
 
 /// How to run it.
@@ -56,8 +60,14 @@ pub(crate) struct KillEachArgs {
 }
 
 pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
-    let Command::KillEach(args) = command;
-    let report = runtime()?.block_on(kill_each_process(&args))?;
+    match command {
+        Command::KillEach(args) => run_kill_each(&args),
+        Command::Heat(args) => heat::run(&args),
+    }
+}
+
+fn run_kill_each(args: &KillEachArgs) -> anyhow::Result<ExitCode> {
+    let report = runtime()?.block_on(kill_each_process(args))?;
     if args.json {
         terminal::line(serde_json::to_string_pretty(&report).context("encoding the report")?)?;
     } else {

@@ -1,9 +1,27 @@
 //! A simulated fleet of GPU boards under load, run by the same pure code that runs in production.
 
+mod arrivals;
+mod bound;
 mod curve;
+mod engine;
+mod fleet;
+mod histogram;
+mod outcome;
+mod policy;
+mod random;
+mod room;
 mod scenario;
+mod serving;
 
+pub use arrivals::{Arrival, Arrivals};
+pub use bound::lowest_serving_clock;
 pub use curve::Curve;
+pub use engine::{Activity, Done, Engine, EngineSpec, Request, StepTime};
+pub use fleet::{FleetError, Setting, Span, run};
+pub use histogram::Histogram;
+pub use outcome::{Counts, Held, Outcome};
+pub use policy::Policy;
 pub use scenario::{
     FanFailure, Inlet, Lengths, Load, Peak, ProductName, Requests, Scenario, Unsound, Warmer,
 };
+pub use serving::{Objective, Serving};

@@ -47,6 +47,18 @@ pub enum ProductName {
     Mi300x,
 }
 
+impl ProductName {
+    /// By which the physical model knows it.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::H100 => "h100",
+            Self::A100 => "a100",
+            Self::L4 => "l4",
+            Self::Mi300x => "mi300x",
+        }
+    }
+}
+
 /// The air that reaches a board's heat sink.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

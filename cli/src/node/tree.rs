@@ -74,6 +74,6 @@ mod tests {
         assert_eq!(lines.len(), 3, "{text}");
         assert!(lines[0].starts_with("supervisor"), "{text}");
         assert!(lines[1].starts_with("├─ board gpu-0") && lines[2].starts_with("└─ board gpu-1"), "{text}");
-        assert!(lines[1].contains("2 of 10 in 60 s") && lines[1].ends_with("1 min  works"), "{text}");
+        assert!(lines[1].contains("2 of 10 in 60 s") && lines[1].ends_with("1 min   works"), "{text}");
     }
 }

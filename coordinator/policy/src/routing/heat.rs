@@ -16,10 +16,11 @@ use super::{
 /// together (about 5 °C); less than what a sound board keeps at full load in a cool aisle (15 °C and more), so that there
 /// heat moves nobody.
 const SPAN: i64 = 12_000;
-/// The price where no degree is left, in thousandths of the expected time: the hardware halves its clock at the limit.
-const AT_THE_LIMIT: u64 = 1000;
+/// The price where no degree is left, in thousandths of the requests there. A tenth: with all boards at 85 % of what they
+/// can do, more would fill the cool ones to the brim, and there requests would wait for a place.
+const AT_THE_LIMIT: u64 = 100;
 /// The highest price: further beyond the limit the ladder acts, not the routing.
-const HIGHEST: u64 = 3000;
+const HIGHEST: u64 = 3 * AT_THE_LIMIT;
 /// The slowest a board is taken for, in thousandths: no speed would be no time at all.
 const SLOWEST: u64 = 50;
 
@@ -62,7 +63,7 @@ pub(super) fn speed<'a>(boards: impl Iterator<Item = &'a BoardReport>, thermal: 
     }
 }
 
-/// The price of the heat to come, as the hottest board tells it: thousandths on top of the expected time.
+/// The price of the heat to come, as the hottest board tells it: thousandths on top of the requests there.
 pub(super) fn price<'a>(boards: impl Iterator<Item = &'a BoardReport>, thermal: Thermal) -> u64 {
     match thermal {
         Thermal::Counted => boards.map(price_of).max().unwrap_or(0),

@@ -17,7 +17,7 @@ use super::{
     Candidate, Rank, Thermal,
     candidate::Prospects,
     curve::Curve,
-    expect::{Told, WHOLE, drifted, priced, silence, told},
+    expect::{Told, WHOLE, drifted, silence, told},
     heat::{boards, price, price_by_now, speed},
     pool::Stretch,
     standing::{Ready, Standing, spoken_for, standing, unknown_replicas},
@@ -207,26 +207,26 @@ impl Fleet {
         let sum = |of: &dyn Fn(&Ready<'_>) -> u64| ready.iter().map(of).fold(0, u64::saturating_add);
         let price = |ready: &Ready<'_>| price(boards(&ready.heard.report, ready.replica), thermal);
         fleet.price = sum(&price) / count;
-        fleet.micros = sum(&|ready| fleet.told(ready, WHOLE).next) / count;
+        fleet.micros = sum(&|ready| fleet.told(ready, WHOLE, 0).next) / count;
         fleet
     }
 
-    fn told(&self, ready: &Ready<'_>, slowness: u64) -> Told {
-        told(&ready.replica.load, ready.heard.age_of_figures(), &self.curve, slowness)
+    fn told(&self, ready: &Ready<'_>, slowness: u64, price: u64) -> Told {
+        told(&ready.replica.load, ready.heard.age_of_figures(), &self.curve, slowness, price)
     }
 
     fn candidate(&self, ready: &Ready<'_>) -> Option<Candidate> {
         let Ready { heard, at, replica, rank } = *ready;
         let age = heard.age_of_figures();
         let speed = speed(boards(&heard.report, replica), self.thermal);
-        let told = self.told(ready, self.curve.slowness(&replica.load, speed));
         let price = price_by_now(boards(&heard.report, replica), self.thermal, self.price, age);
-        let next = priced(drifted(told.next, self.micros, WHOLE, age), price);
+        let told = self.told(ready, self.curve.slowness(&replica.load, speed), price);
+        let next = Duration::from_micros(drifted(told.next, self.micros, WHOLE, age));
         let prospects = Prospects {
             rank,
             age,
             expected: next.saturating_add(silence(age, self.freshest)),
-            each_more: priced(told.each_more, price),
+            each_more: Duration::from_micros(told.each_more),
         };
         Candidate::new(&heard.report, at, prospects)
     }

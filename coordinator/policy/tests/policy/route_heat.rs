@@ -113,7 +113,7 @@ fn heat_comes_without_a_jump() {
         assert!(now >= before && now < before.mul_f64(1.02), "{before:?}, then {now:?} at {millicelsius}");
         before = now;
     }
-    assert!(before > at(COOL) * 3);
+    assert!(before > at(COOL), "far beyond the limit a board is taken for no more than a cool one");
 }
 
 #[test]
