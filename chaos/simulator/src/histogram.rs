@@ -77,9 +77,9 @@ mod tests {
             (Histogram::default(), Histogram::default(), Histogram::default());
         for (n, seconds) in [0.01, 0.5, 3.0, 5000.0].into_iter().enumerate() {
             if n % 2 == 0 {
-                one.add(seconds)
+                one.add(seconds);
             } else {
-                other.add(seconds)
+                other.add(seconds);
             }
             all.add(seconds);
         }

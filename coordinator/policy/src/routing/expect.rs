@@ -158,6 +158,5 @@ mod tests {
         let told = told(&most, Duration::MAX, &curve, curve.slowness(&most, 1), u64::MAX / 2);
         assert_eq!(told.next, micros_of(FORGOTTEN));
         assert!(drifted(told.next, told.next, WHOLE, Duration::MAX) <= told.next);
-        assert_eq!(told.next, micros_of(FORGOTTEN));
     }
 }
