@@ -30,7 +30,7 @@ ARGS ?=
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help up install release build model tools test verify-engine verify-saturation verify-idle verify-chaos \
-        verify-kills verify-stress verify-restarts verify-simulation simulate chaos heat bench-simulator bench-engine bench-raft \
+        verify-kills verify-stress verify-restarts verify-reaction verify-simulation simulate chaos heat bench-simulator bench-engine bench-raft \
         bench-telemetry fmt lint docs audit audit-tool clean
 
 help: ## List these commands
@@ -95,9 +95,9 @@ verify-simulation: ## Simulate groups of coordinators under faults from 5,000 se
 	cargo test --profile simulation --locked --package helixflow-coordinator --lib raft::simulation -- --nocapture --test-threads=1
 
 # The optimised binary, under tests that need no optimisation themselves.
-verify-saturation verify-idle verify-kills verify-stress verify-restarts: export HELIXFLOW_TEST_BINARY := $(RELEASE)
+verify-saturation verify-idle verify-kills verify-stress verify-restarts verify-reaction: export HELIXFLOW_TEST_BINARY := $(RELEASE)
 verify-saturation verify-idle: export HELIXFLOW_WINDOW_SECONDS := 60
-verify-saturation verify-idle: export HELIXFLOW_TEST_MODEL := $(MODEL)
+verify-saturation verify-idle verify-reaction: export HELIXFLOW_TEST_MODEL := $(MODEL)
 
 verify-saturation: release model ## Saturate gateways and engines for a minute: no election, no node judged lost
 	cargo test --workspace --locked --test a_saturated_cluster_holds_no_election -- --nocapture
@@ -119,6 +119,11 @@ verify-kills: release ## Kill the leader 1,000 times under a write load, in part
 	mkdir -p $(VERIFY)
 	cargo test --locked --package helixflow-coordinator --test processes killed -- --nocapture
 	mv $(HELIXFLOW_KILLS_RECORD) $(VERIFY)/kills-done.json
+
+# Eight nodes share the cores with the coordinator: what is told includes that.
+verify-reaction: export HELIXFLOW_REACTION_NODES := 8
+verify-reaction: release model ## Heat one board after another: how long requests go on to go there
+	cargo test --locked --package helixflow-tests --test a_hot_board_sheds -- --nocapture
 
 verify-idle: release model ## Leave a cluster alone for a minute: no process uses 1 % of a core
 	cargo test --workspace --locked --test an_idle_cluster_uses_no_cpu -- --nocapture

@@ -1,0 +1,113 @@
+//! A board that becomes critical gets no further request while another can answer, and gets some again once it is cool.
+//!
+//! `make verify-reaction` heats one board after another of a larger cluster and tells how long requests went on to go
+//! there: the step of temperature to the first request that goes elsewhere.
+#![expect(clippy::disallowed_methods, reason = "a test measures real processes on real time")]
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use helixflow_client::{Client, ClientOptions};
+use helixflow_env::Env;
+use helixflow_proto::v1::generate_request::Prompt;
+use helixflow_proto::v1::generate_response::Event;
+use helixflow_proto::v1::{GenerateRequest, Sampling};
+use helixflow_tests::cluster::{LocalCluster, PATIENCE};
+use helixflow_tests::http::put_json;
+use serde_json::Value;
+
+/// Nodes, unless said otherwise: one to heat, and one that answers instead.
+const FEWEST: usize = 2;
+/// Requests in a row that go elsewhere before a board counts as left, for each node that is not heated yet: by chance that
+/// happens once in a million times.
+const IN_A_ROW: usize = 20;
+
+/// How many nodes the cluster has.
+fn nodes() -> usize {
+    let told = std::env::var("HELIXFLOW_REACTION_NODES").ok().and_then(|nodes| nodes.parse().ok());
+    told.unwrap_or(FEWEST).max(FEWEST)
+}
+
+/// The replica that answers a request for one token.
+async fn answers(client: &Client) -> Result<u64> {
+    let request = GenerateRequest {
+        model: "smollm2-135m-instruct".to_owned(),
+        prompt: Some(Prompt::Text("Warm".to_owned())),
+        sampling: Some(Sampling { max_tokens: Some(1), ..Default::default() }),
+        ..Default::default()
+    };
+    let mut stream = client.generate(request).await?;
+    let Some(Event::Start(start)) = stream.next().await? else { bail!("a stream begins with its start") };
+    while stream.next().await?.is_some() {}
+    Ok(start.replica)
+}
+
+/// The replica of a node, by the number in its name.
+fn replica_of(status: &Value, node: usize) -> Result<u64> {
+    let placed = status["models"][0]["replicas"].as_array().context("replicas")?;
+    let there = placed.iter().find(|replica| replica["nodes"][0] == node).context("a replica on the node")?;
+    there["id"].as_u64().context("an id")
+}
+
+/// The HTTP port of the node that the log gave this number: `up` numbers its processes by itself.
+fn http_of(cluster: &LocalCluster, status: &Value, node: usize) -> Result<String> {
+    let known = status["nodes"].as_array().context("nodes")?;
+    let grpc = known.iter().find(|known| known["id"] == node).context("the node")?["grpc"].clone();
+    let process = cluster.record()?.processes.into_iter().find(|process| process.grpc == grpc);
+    process.and_then(|process| process.http).context("a node has an HTTP port")
+}
+
+/// Gives a node's board these faults.
+fn put_on(http: &str, faults: &str) -> Result<()> {
+    let (code, body) = put_json(http, "/simulated/simulated-0", &format!("{{\"faults\": [{faults}]}}"))?;
+    ensure!(code == 200, "{code}: {body}");
+    Ok(())
+}
+
+/// Waits until so many requests in a row were answered as `wanted` says; when the last that was not began.
+async fn until(client: &Client, in_a_row: usize, wanted: impl Fn(u64) -> bool) -> Result<Option<Instant>> {
+    let asking = async {
+        let (mut seen, mut last) = (0, None);
+        while seen < in_a_row {
+            let began = Instant::now();
+            if wanted(answers(client).await?) {
+                seen += 1;
+            } else {
+                (seen, last) = (0, Some(began));
+            }
+        }
+        Ok(last)
+    };
+    tokio::time::timeout(PATIENCE, asking).await.context("the requests still go where they went")?
+}
+
+fn tell(mut reactions: Vec<Duration>) {
+    reactions.sort_unstable();
+    let (median, longest) = (reactions.get(reactions.len() / 2), reactions.last());
+    println!("the last request to a board that was heated began after {median:?} (median), {longest:?} (longest)");
+    println!("all {}: {reactions:?}", reactions.len());
+}
+
+#[tokio::test]
+async fn a_critical_board_gets_no_request_until_it_is_cool_again() -> Result<()> {
+    let nodes = nodes();
+    let cluster =
+        LocalCluster::start(&["--nodes", &nodes.to_string(), "--coordinators", "1", "--threads", "1"])?;
+    let client = Client::new(&Env::real(), &cluster.endpoints()?, ClientOptions::default())?;
+    let status = cluster.status()?;
+    let mut reactions = Vec::new();
+    for node in 1..nodes {
+        let heated = replica_of(&status, node)?;
+        until(&client, 1, |replica| replica == heated).await?;
+        let stepped = Instant::now();
+        put_on(&http_of(&cluster, &status, node)?, "\"lying:80\"")?;
+        let last = until(&client, IN_A_ROW * (nodes - node), |replica| replica != heated).await?;
+        reactions.push(last.map_or(Duration::ZERO, |last| last.saturating_duration_since(stepped)));
+    }
+    tell(reactions);
+    let heated = replica_of(&status, 1)?;
+    assert_eq!(cluster.status()?["nodes"][0]["boards"][0]["band"], "critical");
+    put_on(&http_of(&cluster, &status, 1)?, "")?;
+    until(&client, 1, |replica| replica == heated).await?;
+    Ok(())
+}
