@@ -63,7 +63,6 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "the test looks at the files of the tree")]
     fn no_scenario_lies_there_that_is_not_run() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios");
         let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name());
