@@ -76,11 +76,8 @@ mod tests {
         let (mut one, mut other, mut all) =
             (Histogram::default(), Histogram::default(), Histogram::default());
         for (n, seconds) in [0.01, 0.5, 3.0, 5000.0].into_iter().enumerate() {
-            if n % 2 == 0 {
-                one.add(seconds);
-            } else {
-                other.add(seconds);
-            }
+            let half = if n % 2 == 0 { &mut one } else { &mut other };
+            half.add(seconds);
             all.add(seconds);
         }
         one.merge(&other);
