@@ -84,7 +84,9 @@ async fn until(client: &Client, in_a_row: usize, wanted: impl Fn(u64) -> bool) -
 fn tell(mut reactions: Vec<Duration>) {
     reactions.sort_unstable();
     let (median, longest) = (reactions.get(reactions.len() / 2), reactions.last());
-    println!("the last request to a board that was heated began after {median:?} (median), {longest:?} (longest)");
+    println!(
+        "the last request to a board that was heated began after {median:?} (median), {longest:?} (longest)"
+    );
     println!("all {}: {reactions:?}", reactions.len());
 }
 

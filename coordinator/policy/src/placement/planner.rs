@@ -12,9 +12,7 @@ use super::{
     demand::{Demand, Leaving},
     room::Room,
 };
-use crate::state::{
-    ClusterState, MAX_MOVES, MAX_REPLICAS, ModelKey, Move, MoveReason, NodeHealth, Part, Replica,
-};
+use crate::state::{ClusterState, MAX_MOVES, ModelKey, Move, MoveReason, NodeHealth, Part, Replica};
 
 /// Plans what brings the cluster to what the log wants; nothing, when it is there.
 ///
@@ -210,7 +208,7 @@ impl<'a> Planner<'a> {
     }
 
     pub(super) fn place(&mut self, demand: &Demand<'a>, reason: MoveReason) -> Result<(), Missing> {
-        if self.replicas >= MAX_REPLICAS {
+        if self.replicas >= self.state.most_replicas() {
             return Err(Missing::Bound);
         }
         let node = self.room.best(demand.key, demand.spec)?;

@@ -5,7 +5,8 @@
 
 use helixflow_model::{CoordinatorId, FeatureLevel};
 
-use super::{ClusterState, Command, Move, MoveReason};
+use super::limits::{MAX_NODES_BEFORE_LEVEL_3, MAX_REPLICAS_BEFORE_LEVEL_3};
+use super::{ClusterState, Command, MAX_NODES, MAX_REPLICAS, Move, MoveReason};
 
 /// What this build can do.
 pub const FEATURE_LEVEL: FeatureLevel = FeatureLevel(3);
@@ -14,7 +15,7 @@ pub const FEATURE_LEVEL: FeatureLevel = FeatureLevel(3);
 const FIRST: FeatureLevel = FeatureLevel(1);
 /// Sessions, tenants, keys, regions' health, coordinators that come and go.
 const SECOND: FeatureLevel = FeatureLevel(2);
-/// What models ask of boards, bands and duties, digests between regions.
+/// What models ask of boards, bands and duties, digests between regions, more nodes and replicas.
 const THIRD: FeatureLevel = FeatureLevel(3);
 
 impl Command {
@@ -64,6 +65,16 @@ impl ClusterState {
     /// Whether every coordinator can read what is recorded of boards' heat, and moves that are made for it.
     pub fn records_heat(&self) -> bool {
         self.feature_level() >= THIRD
+    }
+
+    /// Most nodes that every member's build takes.
+    pub fn most_nodes(&self) -> usize {
+        if self.feature_level() >= THIRD { MAX_NODES } else { MAX_NODES_BEFORE_LEVEL_3 }
+    }
+
+    /// Most replicas that every member's build takes.
+    pub fn most_replicas(&self) -> usize {
+        if self.feature_level() >= THIRD { MAX_REPLICAS } else { MAX_REPLICAS_BEFORE_LEVEL_3 }
     }
 
     /// What a coordinator can do. One that is not registered has not said so, and counts for the least.

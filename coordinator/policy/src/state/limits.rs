@@ -6,10 +6,14 @@ pub const MAX_COORDINATORS: usize = 64;
 pub const MAX_LEADER_REGIONS: usize = 16;
 /// Most nodes that ever joined: at about 320 bytes each, five megabytes of snapshot. Telemetry is measured at ten thousand.
 pub const MAX_NODES: usize = 16_384;
+/// Most nodes while a member's build knows no more: what one applies and another refuses would part them.
+pub(super) const MAX_NODES_BEFORE_LEVEL_3: usize = 4096;
 /// Most models, each version counted.
 pub const MAX_MODELS: usize = 1024;
 /// Most replicas, of all models together: four for each node.
 pub const MAX_REPLICAS: usize = 65_536;
+/// Most replicas while a member's build knows no more.
+pub(super) const MAX_REPLICAS_BEFORE_LEVEL_3: usize = 16_384;
 /// Most nodes that one replica is split over.
 pub const MAX_PARTS: usize = 64;
 /// Most layers of a model; the deepest published ones have under 200.

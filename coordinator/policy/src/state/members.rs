@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use helixflow_model::{Bytes, ClusterId, Epoch, Incarnation, NodeId, Region, ReplicaId};
 
 use super::{
-    Capacity, ClusterState, HeatRecord, Identity, MAX_ADDRESS_BYTES, MAX_NODES, Node, NodeHealth, NodeUuid,
-    Outcome, Refusal,
+    Capacity, ClusterState, HeatRecord, Identity, MAX_ADDRESS_BYTES, Node, NodeHealth, NodeUuid, Outcome,
+    Refusal,
     outcome::{Bounded, Field},
 };
 
@@ -59,7 +59,7 @@ impl ClusterState {
         advertise: String,
         capacity: Capacity,
     ) -> Result<Outcome, Refusal> {
-        check_room(self.nodes.len(), MAX_NODES, Bounded::Nodes)?;
+        check_room(self.nodes.len(), self.most_nodes(), Bounded::Nodes)?;
         let number = next(self.last_node, Bounded::Nodes)?;
         let epoch = self.note_change();
         self.last_node = number;

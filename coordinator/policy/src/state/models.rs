@@ -3,8 +3,8 @@
 use helixflow_model::{ModelSource, ModelSpec, Requirements};
 
 use super::{
-    ClusterState, MAX_FEATURES, MAX_LAYERS, MAX_MODELS, MAX_NODES, MAX_SOURCE_BYTES, MAX_SOURCES,
-    MAX_VERSION_BYTES, ModelKey, Outcome, Refusal,
+    ClusterState, MAX_FEATURES, MAX_LAYERS, MAX_MODELS, MAX_SOURCE_BYTES, MAX_SOURCES, MAX_VERSION_BYTES,
+    ModelKey, Outcome, Refusal,
     members::check_room,
     outcome::{Bounded, Field},
 };
@@ -18,6 +18,7 @@ impl ClusterState {
 
     pub(super) fn add_model(&mut self, spec: ModelSpec) -> Result<Outcome, Refusal> {
         check_spec(&spec)?;
+        self.check_replicas(spec.replicas)?;
         let key = ModelKey::of(&spec);
         match self.models.get(&key) {
             Some(known) if *known == spec => return Ok(Outcome::Unchanged),
@@ -30,7 +31,7 @@ impl ClusterState {
     }
 
     pub(super) fn scale_model(&mut self, key: ModelKey, replicas: u32) -> Result<Outcome, Refusal> {
-        check_replicas(replicas)?;
+        self.check_replicas(replicas)?;
         let Some(spec) = self.models.get_mut(&key) else {
             return Err(Refusal::UnknownModel { model: key });
         };
@@ -49,6 +50,15 @@ impl ClusterState {
         self.replicas.retain(|_, replica| replica.model != *key);
         self.note_change();
         Ok(Outcome::Applied)
+    }
+
+    /// One replica a node at most.
+    fn check_replicas(&self, replicas: u32) -> Result<(), Refusal> {
+        if replicas as usize <= self.most_nodes() {
+            Ok(())
+        } else {
+            Err(Refusal::InvalidField { field: Field::ReplicaCount })
+        }
     }
 }
 
@@ -69,15 +79,7 @@ fn check_spec(spec: &ModelSpec) -> Result<(), Refusal> {
             return Err(Refusal::InvalidField { field });
         }
     }
-    check_replicas(spec.replicas)
-}
-
-fn check_replicas(replicas: u32) -> Result<(), Refusal> {
-    if replicas as usize <= MAX_NODES {
-        Ok(())
-    } else {
-        Err(Refusal::InvalidField { field: Field::ReplicaCount })
-    }
+    Ok(())
 }
 
 fn source_fits(source: &ModelSource) -> bool {

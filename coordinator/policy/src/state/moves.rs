@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use helixflow_model::{Bytes, Epoch, Fence, Generation, ModelSpec, NodeId, ReplicaId};
 
 use super::{
-    ClusterState, MAX_MOVES, MAX_PARTS, MAX_REPLICAS, ModelKey, Move, MoveReason, NodeHealth, Outcome, Part,
-    Refusal, Replica,
+    ClusterState, MAX_MOVES, MAX_PARTS, ModelKey, Move, MoveReason, NodeHealth, Outcome, Part, Refusal,
+    Replica,
     members::{check_room, next},
     outcome::Bounded,
 };
@@ -66,7 +66,7 @@ impl<'a> Draft<'a> {
     }
 
     fn place(&mut self, model: ModelKey, parts: Vec<Part>, reason: MoveReason) -> Result<(), Refusal> {
-        check_room(self.replicas.len(), MAX_REPLICAS, Bounded::Replicas)?;
+        check_room(self.replicas.len(), self.state.most_replicas(), Bounded::Replicas)?;
         let number = next(self.last_replica, Bounded::Replicas)?;
         self.commit(&model, &parts)?;
         self.last_replica = number;

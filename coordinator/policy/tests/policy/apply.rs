@@ -1,14 +1,15 @@
 //! The replicated state through its one door, `apply`: what is accepted, what is refused, what always holds.
 
 use crate::support::{
-    any_log, apply, apply_move, bootstrap, cluster, fitted, join, model, place, set_health, spec, whole,
+    any_log, apply, apply_move, bootstrap, cluster, fitted, join, model, place, register_at, set_health,
+    spec, whole,
 };
-use helixflow_model::{Bytes, Epoch, Fence, Generation, LayerRange, NodeId, ReplicaId};
+use helixflow_model::{Bytes, Epoch, FeatureLevel, Fence, Generation, LayerRange, NodeId, ReplicaId};
 use helixflow_policy::{
     check::check,
     state::{
-        ClusterState, Command, Field, ModelKey, Move, MoveReason, NodeHealth, NodeUuid, Outcome, Part,
-        Refusal,
+        ClusterState, Command, Field, MAX_NODES, ModelKey, Move, MoveReason, NodeHealth, NodeUuid, Outcome,
+        Part, Refusal,
     },
 };
 use proptest::prelude::*;
@@ -283,4 +284,16 @@ fn a_node_uuid_reads_what_it_writes() {
         assert!(bad.parse::<NodeUuid>().is_err(), "{bad:?} was accepted");
     }
     assert_eq!(ModelKey::of(&spec("m", 1, 1)).to_string(), "m version 1");
+}
+
+#[test]
+fn more_replicas_than_an_older_build_takes_wait_until_every_member_takes_them() {
+    let mut state = cluster(&[]);
+    register_at(&mut state, 1, "a", FeatureLevel(3));
+    register_at(&mut state, 2, "a", FeatureLevel(2));
+    let many = || Command::add(spec("m", 6, 5000));
+    let refused = Outcome::Refused { reason: Refusal::InvalidField { field: Field::ReplicaCount } };
+    assert_eq!((state.most_nodes(), apply(&mut state, many())), (4096, refused));
+    register_at(&mut state, 2, "a", FeatureLevel(3));
+    assert_eq!((state.most_nodes(), apply(&mut state, many())), (MAX_NODES, Outcome::Applied));
 }
