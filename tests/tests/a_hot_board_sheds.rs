@@ -2,11 +2,17 @@
 //!
 //! `make verify-reaction` heats one board after another of a larger cluster and tells how long requests went on to go
 //! there: the step of temperature to the first request that goes elsewhere.
-#![expect(clippy::disallowed_methods, reason = "a test measures real processes on real time")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a test measures real processes on real time, and tells what it measured"
+)]
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use helixflow_client::{Client, ClientOptions};
 use helixflow_env::Env;
 use helixflow_proto::v1::generate_request::Prompt;
@@ -21,6 +27,9 @@ const FEWEST: usize = 2;
 /// Requests in a row that go elsewhere before a board counts as left, for each node that is not heated yet: by chance that
 /// happens once in a million times.
 const IN_A_ROW: usize = 20;
+
+/// Requests at a time for each node that is not heated yet: some go to every node, however alike they are.
+const CLIENTS_A_NODE: usize = 2;
 
 /// How many nodes the cluster has.
 fn nodes() -> usize {
@@ -64,29 +73,45 @@ fn put_on(http: &str, faults: &str) -> Result<()> {
     Ok(())
 }
 
-/// Waits until so many requests in a row were answered as `wanted` says; when the last that was not began.
-async fn until(client: &Client, in_a_row: usize, wanted: impl Fn(u64) -> bool) -> Result<Option<Instant>> {
+/// Sends requests, so many at a time that every node is asked, and counts their answers until `enough`; when the last one
+/// that was not `wanted` began.
+async fn ask_until(
+    client: &Client,
+    at_a_time: usize,
+    wanted: impl Fn(u64) -> bool,
+    enough: impl Fn(Seen) -> bool,
+) -> Result<Option<Instant>> {
     let asking = async {
-        let (mut seen, mut last) = (0, None);
-        while seen < in_a_row {
-            let began = Instant::now();
-            if wanted(answers(client).await?) {
-                seen += 1;
+        let ask = || async { (Instant::now(), answers(client).await) };
+        let mut under_way: FuturesUnordered<_> = (0..at_a_time).map(|_| ask()).collect();
+        let (mut seen, mut last) = (Seen::default(), None);
+        while let Some((began, answer)) = under_way.next().await {
+            if wanted(answer?) {
+                seen = Seen { in_all: seen.in_all + 1, in_a_row: seen.in_a_row + 1 };
             } else {
-                (seen, last) = (0, Some(began));
+                (seen.in_a_row, last) = (0, last.max(Some(began)));
             }
+            if enough(seen) {
+                break;
+            }
+            under_way.push(ask());
         }
         Ok(last)
     };
     tokio::time::timeout(PATIENCE, asking).await.context("the requests still go where they went")?
 }
 
+/// The answers that were wanted.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    in_all: usize,
+    in_a_row: usize,
+}
+
 fn tell(mut reactions: Vec<Duration>) {
     reactions.sort_unstable();
     let (median, longest) = (reactions.get(reactions.len() / 2), reactions.last());
-    println!(
-        "the last request to a board that was heated began after {median:?} (median), {longest:?} (longest)"
-    );
+    println!("the last request to a heated board began after {median:?} (median), {longest:?} (longest)");
     println!("all {}: {reactions:?}", reactions.len());
 }
 
@@ -99,17 +124,21 @@ async fn a_critical_board_gets_no_request_until_it_is_cool_again() -> Result<()>
     let status = cluster.status()?;
     let mut reactions = Vec::new();
     for node in 1..nodes {
-        let heated = replica_of(&status, node)?;
-        until(&client, 1, |replica| replica == heated).await?;
+        let (heated, left) = (replica_of(&status, node)?, nodes + 1 - node);
+        let at_a_time = CLIENTS_A_NODE * left;
+        ask_until(&client, at_a_time, |replica| replica == heated, |seen| seen.in_all >= IN_A_ROW).await?;
         let stepped = Instant::now();
         put_on(&http_of(&cluster, &status, node)?, "\"lying:80\"")?;
-        let last = until(&client, IN_A_ROW * (nodes - node), |replica| replica != heated).await?;
+        let enough = |seen: Seen| seen.in_a_row >= IN_A_ROW * left;
+        let last = ask_until(&client, at_a_time, |replica| replica != heated, enough).await?;
         reactions.push(last.map_or(Duration::ZERO, |last| last.saturating_duration_since(stepped)));
+        cluster.wait_for("the board to be told as critical", |cluster| {
+            cluster.status().is_ok_and(|status| status["nodes"][node - 1]["boards"][0]["band"] == "critical")
+        })?;
     }
     tell(reactions);
     let heated = replica_of(&status, 1)?;
-    assert_eq!(cluster.status()?["nodes"][0]["boards"][0]["band"], "critical");
     put_on(&http_of(&cluster, &status, 1)?, "")?;
-    until(&client, 1, |replica| replica == heated).await?;
+    ask_until(&client, CLIENTS_A_NODE * 2, |replica| replica == heated, |seen| seen.in_all > 0).await?;
     Ok(())
 }
