@@ -285,6 +285,11 @@ impl Engine {
         self.active() + self.waiting()
     }
 
+    /// Requests whose first token has yet to come.
+    pub fn unanswered(&self) -> u32 {
+        (self.waiting.len() + self.prefilling.len()) as u32
+    }
+
     /// Tokens generated so far.
     pub fn tokens(&self) -> u64 {
         self.tokens
@@ -313,6 +318,7 @@ impl Engine {
             prefill_backlog: waiting.chain(running).sum(),
             millitokens_per_second: 0,
             busy_milli: 0,
+            sequences: spec.sequences as u32,
         }
     }
 }

@@ -6,7 +6,7 @@
 //!   and the physical model's own firmware looks at it four times a second;
 //! - nodes report once a second and all at once (one to four times, each for itself), and the table is built once with
 //!   all of it; so a report is half a second old on average, as in production;
-//! - one gateway takes all requests, and it knows of each that ends within a tick.
+//! - one gateway takes all requests, and it knows within a tick of each that begins to be answered, and of each that ends.
 
 mod boards;
 mod governor;
@@ -32,8 +32,6 @@ const TICK_TIME: Duration = Duration::from_millis(500);
 const TICKS_A_REPORT: u64 = 2;
 /// Ticks from one look at the air to the next: it changes over minutes.
 const TICKS_OF_AIR: u64 = 20;
-/// Seconds that a run goes on after what is measured, so that the last requests end too: more than the longest take.
-const RUN_OUT: f64 = 300.0;
 /// Loads that count for [`Outcome::held_under_load`].
 const UNDER_LOAD: std::ops::RangeInclusive<f64> = 0.7..=0.9;
 
@@ -55,7 +53,8 @@ pub struct Span {
 pub struct Setting {
     /// The policy.
     pub policy: Policy,
-    /// For a static cap: the share of the highest clock, or of the highest power limit. Others leave it at 1.
+    /// For a static cap: the share of the highest clock, or of the highest power limit. Under our governor: the share of the
+    /// highest clock to which somebody else has capped the boards, whom it then leaves in charge. Others leave it at 1.
     pub cap: f64,
 }
 
@@ -117,7 +116,7 @@ impl Fleet<'_> {
     fn run(&mut self, arrivals: Arrivals<'_>, begin: f64) {
         let mut arrivals = arrivals.peekable();
         let Range { start, end } = self.desk.measured;
-        let ticks = ((end + RUN_OUT - begin) / TICK).round() as u64;
+        let ticks = ((end + self.run_out() - begin) / TICK).round() as u64;
         let (mut before, mut after) = (0, None);
         for tick in 0..ticks {
             let now = begin + tick as f64 * TICK;
@@ -147,11 +146,17 @@ impl Fleet<'_> {
         self.boards.close(outcome);
     }
 
+    /// Seconds that a run goes on after what is measured, so that the last requests end too: who takes longer is no good.
+    fn run_out(&self) -> f64 {
+        let (most, objective) = (self.scenario.requests.answer.most, self.desk.objective);
+        objective.first + f64::from(most) * objective.token
+    }
+
     /// A request arrives: somebody gets it, or nobody.
     fn submit(&mut self, request: Request) {
         self.desk.outcome.counts.arrived += 1;
         self.desk.outcome.asked += u64::from(self.desk.measured.contains(&request.arrived));
-        let picked = self.desk.routing.pick();
+        let picked = self.desk.routing.pick(&self.boards);
         let (boards, desk) = (&mut self.boards, &mut self.desk);
         let taker =
             picked.filter(|board| boards.submit(self.serving, *board, request, &mut desk.ending(*board)));

@@ -27,7 +27,8 @@ fn scenario(celsius: f64) -> Scenario {
 const SPAN: Span = Span { boards: 16, from: 14.0, to: 14.1, run_in: 300.0 };
 
 fn outcome(celsius: f64, policy: Policy, seed: u64) -> Outcome {
-    run(&scenario(celsius), SPAN, Setting { policy, cap: 0.8 }, seed).expect("the fleet can be built")
+    let cap = if matches!(policy, Policy::ClockCap | Policy::PowerCap) { 0.8 } else { 1.0 };
+    run(&scenario(celsius), SPAN, Setting { policy, cap }, seed).expect("the fleet can be built")
 }
 
 #[test]
@@ -86,4 +87,11 @@ fn a_static_cap_is_told_as_what_was_asked_for() {
     let limited = outcome(34.0, Policy::PowerCap, 7);
     assert_eq!(limited.given_up, 0.0);
     assert!(limited.held.power_cap > outcome(34.0, Policy::LeastLoaded, 7).held.power_cap);
+}
+
+#[test]
+fn a_clock_that_somebody_else_holds_down_is_left_to_them() {
+    let setting = Setting { policy: Policy::HelixFlow, cap: 0.8 };
+    let capped = run(&scenario(36.0), SPAN, setting, 8).expect("the fleet can be built");
+    assert!((capped.given_up / capped.held.boards - 0.2).abs() < 0.01);
 }

@@ -62,6 +62,8 @@ pub(crate) struct Replica {
     pub(crate) numerics_class: String,
     pub(crate) queued: u32,
     pub(crate) active: u32,
+    /// The most sequences that its batch holds; 0 where its node does not tell.
+    pub(crate) sequences: u32,
     pub(crate) kv_pages_free: u32,
     pub(crate) kv_pages_total: u32,
     pub(crate) prefill_backlog_tokens: u32,
@@ -160,6 +162,7 @@ impl From<v1::ReplicaReport> for Replica {
             numerics_class: wire.numerics_class,
             queued: load.queued,
             active: load.active,
+            sequences: load.sequences,
             kv_pages_free: load.kv_pages_free,
             kv_pages_total: load.kv_pages_total,
             prefill_backlog_tokens: load.prefill_backlog,

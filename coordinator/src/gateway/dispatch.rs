@@ -162,7 +162,7 @@ impl Dispatch {
             let snapshot = self.current.load_full();
             let random = self.random.next_u64();
             let wish = PickContext { region: &self.region, exclude: &tried, numerics: None, random };
-            let own = |replica| snapshot.under_way(replica);
+            let own = |replica| snapshot.own(replica);
             let candidate = match pick(&snapshot.table, &target.model, target.version.as_deref(), &wish, own)
             {
                 Ok(picked) => picked.candidate,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use helixflow_model::ReplicaId;
-use helixflow_policy::routing::RoutingTable;
+use helixflow_policy::routing::{Own, RoutingTable};
 
 use super::current::Current;
 
@@ -18,9 +18,9 @@ impl Routing {
     }
 
     /// Looks at the table as a request does, together with what this gateway has under way at each replica.
-    pub fn look<T>(&self, look: impl FnOnce(&RoutingTable, &dyn Fn(ReplicaId) -> u32) -> T) -> T {
+    pub fn look<T>(&self, look: impl FnOnce(&RoutingTable, &dyn Fn(ReplicaId) -> Own) -> T) -> T {
         let snapshot = self.0.load();
-        look(&snapshot.table, &|replica| snapshot.under_way(replica))
+        look(&snapshot.table, &|replica| snapshot.own(replica))
     }
 }
 

@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use helixflow_model::{ModelId, ReplicaId};
-use helixflow_policy::routing::{Candidate, NoReplica, RoutingTable};
+use helixflow_policy::routing::{Candidate, NoReplica, Own, RoutingTable};
 use helixflow_proto::error::{Reason, status};
 use tonic::Status;
 
@@ -35,7 +35,14 @@ pub(super) struct Snapshot {
 struct Links {
     /// By the node's address; none for an address that is none.
     channels: BTreeMap<String, Option<NodeChannel>>,
-    under_way: BTreeMap<ReplicaId, Arc<AtomicU32>>,
+    own: BTreeMap<ReplicaId, Arc<Counts>>,
+}
+
+/// What this gateway has at a replica.
+#[derive(Debug, Default)]
+struct Counts {
+    under_way: AtomicU32,
+    unanswered: AtomicU32,
 }
 
 impl Links {
@@ -43,18 +50,18 @@ impl Links {
     fn next(before: &Self, table: &RoutingTable, make: &Channels) -> Self {
         let mut channels = BTreeMap::new();
         // A replica that is not ready for a moment still runs what it has.
-        let in_use = |(_, count): &(&ReplicaId, &Arc<AtomicU32>)| Arc::strong_count(count) > 1;
-        let kept = before.under_way.iter().filter(in_use);
-        let mut under_way: BTreeMap<_, _> = kept.map(|(id, count)| (*id, Arc::clone(count))).collect();
+        let in_use = |(_, counts): &(&ReplicaId, &Arc<Counts>)| Arc::strong_count(counts) > 1;
+        let kept = before.own.iter().filter(in_use);
+        let mut own: BTreeMap<_, _> = kept.map(|(id, counts)| (*id, Arc::clone(counts))).collect();
         for candidate in table.candidates() {
             let (id, address) = (candidate.fence.replica, candidate.advertise());
             if !channels.contains_key(address) {
                 let held = before.channels.get(address).cloned();
                 channels.insert(address.to_owned(), held.unwrap_or_else(|| make.to(address)));
             }
-            under_way.entry(id).or_insert_with(|| before.under_way.get(&id).cloned().unwrap_or_default());
+            own.entry(id).or_insert_with(|| before.own.get(&id).cloned().unwrap_or_default());
         }
-        Self { channels, under_way }
+        Self { channels, own }
     }
 }
 
@@ -79,17 +86,20 @@ impl Snapshot {
         self.is_member && self.table.candidates().any(|candidate| candidate.age <= RECENT)
     }
 
-    /// How many requests this gateway has under way at a replica.
-    pub(super) fn under_way(&self, replica: ReplicaId) -> u32 {
-        self.links.under_way.get(&replica).map_or(0, |count| count.load(Ordering::Relaxed))
+    /// What this gateway has under way at a replica.
+    pub(super) fn own(&self, replica: ReplicaId) -> Own {
+        let now = |counts: &Arc<Counts>| Own {
+            under_way: counts.under_way.load(Relaxed),
+            unanswered: counts.unanswered.load(Relaxed),
+        };
+        self.links.own.get(&replica).map(now).unwrap_or_default()
     }
 
-    /// The connection to a candidate's node, and a request more there for as long as the count is held.
+    /// The connection to a candidate's node, and a request more there for as long as it is held.
     pub(super) fn approach(&self, candidate: &Candidate) -> Option<(NodeChannel, UnderWay)> {
         let channel = self.links.channels.get(candidate.advertise())?.clone()?;
-        let count = Arc::clone(self.links.under_way.get(&candidate.fence.replica)?);
-        count.fetch_add(1, Ordering::Relaxed);
-        Some((channel, UnderWay(count)))
+        let counts = self.links.own.get(&candidate.fence.replica)?;
+        Some((channel, UnderWay::begin(counts)))
     }
 
     /// Whether a coordinator that has just started may soon find a replica after all.
@@ -116,10 +126,50 @@ impl Snapshot {
 
 /// One request that is under way.
 #[derive(Debug)]
-pub(super) struct UnderWay(Arc<AtomicU32>);
+pub(super) struct UnderWay {
+    counts: Arc<Counts>,
+    is_answered: bool,
+}
+
+impl UnderWay {
+    fn begin(counts: &Arc<Counts>) -> Self {
+        counts.under_way.fetch_add(1, Relaxed);
+        counts.unanswered.fetch_add(1, Relaxed);
+        Self { counts: Arc::clone(counts), is_answered: false }
+    }
+
+    /// Its first token has come.
+    pub(super) fn answered(&mut self) {
+        if !std::mem::replace(&mut self.is_answered, true) {
+            self.counts.unanswered.fetch_sub(1, Relaxed);
+        }
+    }
+}
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.answered();
+        self.counts.under_way.fetch_sub(1, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_waits_for_its_first_token_once_and_is_under_way_until_it_is_dropped() {
+        let counts = Arc::new(Counts::default());
+        let now = || (counts.under_way.load(Relaxed), counts.unanswered.load(Relaxed));
+        let mut answered = UnderWay::begin(&counts);
+        let given_up = UnderWay::begin(&counts);
+        assert_eq!(now(), (2, 2));
+        answered.answered();
+        answered.answered();
+        assert_eq!(now(), (2, 1));
+        drop(given_up);
+        assert_eq!(now(), (1, 0));
+        drop(answered);
+        assert_eq!(now(), (0, 0));
     }
 }

@@ -64,7 +64,8 @@ pub(super) struct Relay {
     term: BoxFuture<'static, Status>,
     meter: Meter,
     is_over: bool,
-    _held: (OwnedSemaphorePermit, UnderWay),
+    under_way: UnderWay,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Relay {
@@ -73,7 +74,7 @@ impl Relay {
         node: NodeId,
         term: Term,
         meter: Meter,
-        held: (OwnedSemaphorePermit, UnderWay),
+        (permit, under_way): (OwnedSemaphorePermit, UnderWay),
     ) -> Self {
         Self {
             first: Some(opened.first),
@@ -82,13 +83,17 @@ impl Relay {
             term: Box::pin(term.over()),
             meter,
             is_over: false,
-            _held: held,
+            under_way,
+            _permit: permit,
         }
     }
 
     fn count(&mut self, message: &GenerateResponse) {
         match &message.event {
-            Some(Event::Chunk(chunk)) => self.meter.tokens(chunk.token_ids.len(), Instant::now()),
+            Some(Event::Chunk(chunk)) => {
+                self.under_way.answered();
+                self.meter.tokens(chunk.token_ids.len(), Instant::now());
+            }
             Some(Event::End(_)) => {
                 self.is_over = true;
                 self.meter.end(None);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use helixflow_model::{ClusterId, Fence, ModelId, Region};
-use helixflow_policy::routing::{PickContext, pick};
+use helixflow_policy::routing::{Own, PickContext, pick};
 use helixflow_proto::hello::{Hello, HelloClientLayer};
 use helixflow_proto::v1::telemetry_service_client::TelemetryServiceClient;
 use helixflow_proto::v1::{
@@ -166,7 +166,7 @@ fn picked(cluster: &Cluster) -> BTreeSet<u64> {
     let numbers = (0..100_u64).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let node = |random| {
         let context = PickContext { region: &region, exclude: &[], numerics: None, random };
-        let look = |table: &_, own: &dyn Fn(_) -> u32| {
+        let look = |table: &_, own: &dyn Fn(_) -> Own| {
             pick(table, &m, None, &context, own).ok().map(|pick| pick.candidate.node.0)
         };
         cluster.running[&1].routing.look(look)

@@ -60,6 +60,8 @@ pub struct LoadReport {
     pub millitokens_per_second: u64,
     /// Requests that wait and sequences in the batch, in thousandths, smoothed.
     pub busy_milli: u32,
+    /// The most sequences that the batch holds; 0 where a node does not tell.
+    pub sequences: u32,
 }
 
 /// What a node holds of one replica.

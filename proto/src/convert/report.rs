@@ -113,6 +113,7 @@ impl From<LoadReport> for v1::LoadReport {
             prefill_backlog,
             millitokens_per_second,
             busy_milli,
+            sequences,
         } = load;
         Self {
             queued,
@@ -122,6 +123,7 @@ impl From<LoadReport> for v1::LoadReport {
             prefill_backlog,
             millitokens_per_second,
             busy_milli,
+            sequences,
         }
     }
 }
@@ -136,6 +138,7 @@ impl From<v1::LoadReport> for LoadReport {
             prefill_backlog,
             millitokens_per_second,
             busy_milli,
+            sequences,
         } = wire;
         Self {
             queued,
@@ -145,6 +148,7 @@ impl From<v1::LoadReport> for LoadReport {
             prefill_backlog,
             millitokens_per_second,
             busy_milli,
+            sequences,
         }
     }
 }

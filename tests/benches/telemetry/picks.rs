@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use helixflow_coordinator::{Coordinator, CoordinatorConfig, Routing};
 use helixflow_env::{Env, Randomness, SeededRandom};
 use helixflow_model::{ModelId, Region, ReplicaId};
-use helixflow_policy::routing::{PickContext, Rank, RoutingTable, pick};
+use helixflow_policy::routing::{Own, PickContext, Rank, RoutingTable, pick};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
@@ -123,7 +123,7 @@ fn picks(routing: &Routing, seed: u64, time: Duration) -> Result<Seen> {
 }
 
 /// The shortest expected time of all that a request may be sent to.
-fn best(table: &RoutingTable, model: &ModelId, own: &dyn Fn(ReplicaId) -> u32) -> Duration {
+fn best(table: &RoutingTable, model: &ModelId, own: &dyn Fn(ReplicaId) -> Own) -> Duration {
     let open = table.ready(model).filter(|candidate| candidate.rank == Rank::Open);
     open.map(|candidate| candidate.expected_with(own(candidate.fence.replica))).min().unwrap_or_default()
 }

@@ -49,6 +49,7 @@ fn replica(fence: Fence, board: String, moves: &mut Moves) -> ReplicaReport {
             active,
             kv_pages_free: 4096 - active * 64,
             kv_pages_total: 4096,
+            sequences: 32,
             prefill_backlog: moves.below(2048),
             millitokens_per_second: speed,
             busy_milli: active * 1000,

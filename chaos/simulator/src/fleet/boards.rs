@@ -151,6 +151,11 @@ impl Boards {
         self.units.iter().map(|unit| unit.engine.held() as u64).sum()
     }
 
+    /// Requests of a board whose first token has yet to come.
+    pub(super) fn unanswered(&self, board: usize) -> u32 {
+        self.units.get(board).map_or(0, |unit| unit.engine.unanswered())
+    }
+
     /// Tokens generated so far.
     pub(super) fn tokens(&self) -> u64 {
         self.units.iter().map(|unit| unit.engine.tokens()).sum()
@@ -183,16 +188,14 @@ impl Boards {
 }
 
 impl Unit {
-    fn put_under(&mut self, setting: Setting) {
+    fn put_under(&mut self, Setting { policy, cap }: Setting) {
         let most = self.board.parameters().clocks.most;
-        match setting.policy {
-            Policy::ClockCap => self.board.limit_clock(Some(MegaHertz((most * setting.cap) as u32))),
-            Policy::PowerCap => {
-                let watts = self.board.parameters().power.most * setting.cap;
-                self.board.limit_power(Some(MilliWatts((watts * 1000.0) as u32)));
-            }
-            policy if policy.is_governed() => self.governed = Some(Governed::new(self.board.limits())),
-            _ => {}
+        self.governed = policy.is_governed().then(|| Governed::new(self.board.limits()));
+        if policy == Policy::PowerCap {
+            let watts = self.board.parameters().power.most * cap;
+            self.board.limit_power(Some(MilliWatts((watts * 1000.0) as u32)));
+        } else if cap < 1.0 {
+            self.board.limit_clock(Some(MegaHertz((most * cap) as u32)));
         }
     }
 

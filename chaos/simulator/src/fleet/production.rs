@@ -9,7 +9,7 @@ use helixflow_model::{
     BoardId, BoardInfo, BoardReading, BoardReport, BoardStanding, DeviceKind, Epoch, Fence, Generation,
     LoadReport, ModelId, NodeId, NodeReport, NumericsClass, Region, ReplicaId, ReplicaPhase, ReplicaReport,
 };
-use helixflow_policy::routing::{Heard, PickContext, RoutingTable, Thermal, pick};
+use helixflow_policy::routing::{Heard, Own, PickContext, RoutingTable, Thermal, pick};
 use helixflow_policy::state::ClusterState;
 
 use super::FleetError;
@@ -62,9 +62,9 @@ impl Production {
         self.table = RoutingTable::build(&self.state, &self.heard, self.thermal);
     }
 
-    pub(super) fn pick(&self, own: &[u32], random: u64) -> Option<usize> {
+    pub(super) fn pick(&self, own: impl Fn(usize) -> Own, random: u64) -> Option<usize> {
         let context = PickContext { region: &self.region, exclude: &[], numerics: None, random };
-        let own = |replica: ReplicaId| own.get(replica.0 as usize).copied().unwrap_or_default();
+        let own = |replica: ReplicaId| own(replica.0 as usize);
         let picked = pick(&self.table, &self.model, None, &context, own).ok()?;
         usize::try_from(picked.candidate.fence.replica.0).ok()
     }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use helixflow_policy::routing::Thermal;
+use helixflow_policy::routing::{Own, Thermal};
 
 use super::boards::Boards;
 use super::production::Production;
@@ -19,7 +19,7 @@ pub(super) struct Routing {
     seed: u64,
     /// Requests picked for so far.
     picks: u64,
-    own: Own,
+    under_way: UnderWay,
 }
 
 enum Way {
@@ -38,7 +38,7 @@ impl Routing {
             Policy::HelixFlow => Way::Production(Box::new(Production::new(boards, Thermal::Counted)?)),
             Policy::WithoutThermalTerm => Way::Production(Box::new(Production::new(boards, Thermal::Zero)?)),
         };
-        Ok(Self { way, seed, picks: 0, own: Own::new(boards.len()) })
+        Ok(Self { way, seed, picks: 0, under_way: UnderWay::new(boards.len()) })
     }
 
     /// Takes in what the boards report.
@@ -49,31 +49,35 @@ impl Routing {
     }
 
     /// The board for the next request; none when nobody can take it.
-    pub(super) fn pick(&mut self) -> Option<usize> {
+    pub(super) fn pick(&mut self, boards: &Boards) -> Option<usize> {
         let random = bits(self.seed, Stream::Picks, self.picks);
         let turn = self.picks;
         self.picks += 1;
         match &self.way {
-            Way::InTurn => usize::try_from(turn).ok()?.checked_rem(self.own.counts.len()),
-            Way::FewestOfAll => self.own.fewest(random),
-            Way::FewerOfTwo => fewer_of_two(&self.own.counts, random),
-            Way::Production(production) => production.pick(&self.own.counts, random),
+            Way::InTurn => usize::try_from(turn).ok()?.checked_rem(self.under_way.counts.len()),
+            Way::FewestOfAll => self.under_way.fewest(random),
+            Way::FewerOfTwo => fewer_of_two(&self.under_way.counts, random),
+            Way::Production(production) => {
+                let count = |board| self.under_way.counts.get(board).copied().unwrap_or_default();
+                let own = |board| Own { under_way: count(board), unanswered: boards.unanswered(board) };
+                production.pick(own, random)
+            }
         }
     }
 
     /// A board has taken a request.
     pub(super) fn took(&mut self, board: usize) {
-        self.own.change(board, 1);
+        self.under_way.change(board, 1);
     }
 
     /// A request has ended at a board.
     pub(super) fn let_go(&mut self, board: usize) {
-        self.own.change(board, -1);
+        self.under_way.change(board, -1);
     }
 }
 
 /// How many requests are under way at each board, and the boards by that number.
-struct Own {
+struct UnderWay {
     counts: Vec<u32>,
     /// The boards with so many, in no order.
     with: Vec<Vec<u32>>,
@@ -81,7 +85,7 @@ struct Own {
     place: Vec<usize>,
 }
 
-impl Own {
+impl UnderWay {
     fn new(boards: usize) -> Self {
         Self {
             counts: vec![0; boards],
@@ -133,7 +137,7 @@ mod tests {
 
     #[test]
     fn the_fewest_of_all_are_drawn_evenly() {
-        let mut own = Own::new(4);
+        let mut own = UnderWay::new(4);
         (0..3).for_each(|_| own.change(1, 1));
         (0..4).for_each(|board| own.change(board, 1));
         own.change(2, 1);

@@ -15,6 +15,9 @@ pub(super) const WHOLE: u64 = 1000;
 const TOKENS_A_REQUEST: u64 = 64;
 /// Prompt tokens that a replica computes in the time of one generated token.
 const PREFILL_SPEEDUP: u64 = 8;
+/// Generated tokens in whose time one prompt is computed: 64 tokens at that speed, as short questions to a small model
+/// have, or a thousand on a GPU, which computes over a hundred in that time.
+const PROMPT_STEPS: u64 = 8;
 /// After this age half of a figure gives way to the mean of all: twice the longest interval of reports.
 const HALF_LIFE_MS: u64 = 2000;
 /// After this age a count of requests is worth as much as the smoothed one: many requests take about a second, and what
@@ -26,13 +29,25 @@ const TIMELY: Duration = Duration::from_secs(3);
 /// Longer times and ages are all the same, and the arithmetic stays far from its limits.
 const FORGOTTEN: Duration = Duration::from_secs(24 * 3600);
 
-/// What a report tells of the time that a request takes, in microseconds.
+/// What a report tells of the time that a request takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Told {
-    /// The next request.
+    /// The next request, in microseconds.
     pub(super) next: u64,
-    /// What each further one adds to it.
-    pub(super) each_more: u64,
+    /// What is added to it by what the report does not tell of.
+    pub(super) more: More,
+}
+
+/// What one thing more adds to the time of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct More {
+    /// A request in the batch, or waiting.
+    pub(super) request: Duration,
+    /// A prompt that is computed first.
+    pub(super) prompt: Duration,
+    /// That no place in the batch is free. When the next one is, nobody knows; so it counts as much as all that a request
+    /// still has to generate, and who has a place free is asked first.
+    pub(super) place: Duration,
 }
 
 /// What a replica of this slowness would take by a report of this age. A request shares the batch with all who are there;
@@ -50,7 +65,10 @@ pub(super) fn told(load: &LoadReport, age: Duration, curve: &Curve, slowness: u6
     let behind_all = if load.queued > 0 { generating / places } else { 0 };
     let each_more =
         u128::from(priced(TOKENS_A_REQUEST.saturating_mul(curve.each()), price)) + u128::from(behind_all);
-    Told { next: micros(next, slowness), each_more: micros(each_more, slowness) }
+    let prompt = u128::from(PROMPT_STEPS.saturating_mul(curve.step(there)));
+    let time = |nanos| Duration::from_micros(micros(nanos, slowness));
+    let more = More { request: time(each_more), prompt: time(prompt), place: time(u128::from(generating)) };
+    Told { next: micros(next, slowness), more }
 }
 
 /// Requests there, in thousandths: as counted, and the more the smoothed figure the older the count is.
@@ -118,7 +136,7 @@ mod tests {
     fn a_queue_costs_more_than_a_batch() {
         let told = |queued, active| told(&load(queued, active), Duration::ZERO, &nobody(), WHOLE, 0);
         assert!(told(4, 4).next > told(0, 8).next);
-        assert!(told(4, 4).each_more > told(0, 8).each_more);
+        assert!(told(4, 4).more.request > told(0, 8).more.request);
     }
 
     #[test]

@@ -36,7 +36,7 @@ mod pool;
 mod standing;
 mod table;
 
-pub use candidate::{Candidate, Rank};
+pub use candidate::{Candidate, Own, Rank};
 pub use heat::Thermal;
 pub use no_replica::NoReplica;
 pub use pick::{Pick, PickContext, pick};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use helixflow_model::{ModelId, NumericsClass, Region, ReplicaId};
 
 use super::{
-    Candidate, NoReplica, RoutingTable,
+    Candidate, NoReplica, Own, RoutingTable,
     pool::{Draws, Pool},
     table::Version,
 };
@@ -44,14 +44,14 @@ pub struct Pick<'a> {
 
 /// Picks a replica for one request.
 ///
-/// Without a version the newest that has a ready replica answers. `own` tells how many requests of this gateway are
-/// under way at a replica. The same arguments give the same pick.
+/// Without a version the newest that has a ready replica answers. `own` tells what this gateway has under way at a
+/// replica. The same arguments give the same pick.
 pub fn pick<'a>(
     table: &'a RoutingTable,
     model: &ModelId,
     version: Option<&str>,
     context: &PickContext<'_>,
-    own: impl Fn(ReplicaId) -> u32,
+    own: impl Fn(ReplicaId) -> Own,
 ) -> Result<Pick<'a>, NoReplica> {
     let unknown = || NoReplica::UnknownModel { model: model.clone() };
     let versions = table.versions(model).ok_or_else(unknown)?;

@@ -226,7 +226,7 @@ impl Fleet {
             rank,
             age,
             expected: next.saturating_add(silence(age, self.freshest)),
-            each_more: Duration::from_micros(told.each_more),
+            more: told.more,
         };
         Candidate::new(&heard.report, at, prospects)
     }

@@ -6,7 +6,7 @@ use helixflow_model::{
     Fence, Generation, LoadReport, NodeId, NodeReport, NumericsClass, ReplicaId, ReplicaPhase, ReplicaReport,
 };
 use helixflow_policy::{
-    routing::{Heard, NoReplica, PickContext, RoutingTable, Thermal, pick},
+    routing::{Heard, NoReplica, Own, PickContext, RoutingTable, Thermal, pick},
     state::{ClusterState, Command},
 };
 
@@ -65,7 +65,7 @@ pub(crate) fn replica_of(heard: &mut BTreeMap<NodeId, Heard>, node: u64) -> &mut
 pub(crate) fn picked(table: &RoutingTable, from: &str, random: u64) -> Result<u64, NoReplica> {
     let region = region(from);
     let context = PickContext { region: &region, exclude: &[], numerics: None, random };
-    pick(table, &model("m"), None, &context, |_| 0).map(|pick| pick.candidate.fence.replica.0)
+    pick(table, &model("m"), None, &context, |_| Own::default()).map(|pick| pick.candidate.fence.replica.0)
 }
 
 /// Evenly spread 64-bit numbers, the same in each run (SplitMix64, Steele and others 2014).

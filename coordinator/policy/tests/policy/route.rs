@@ -1,12 +1,16 @@
 //! Routing: what the table makes of log and reports, and what is picked from it.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use helixflow_model::{
     Epoch, Fence, Generation, LoadReport, NodeId, NumericsClass, Region, ReplicaId, ReplicaPhase,
 };
 use helixflow_policy::{
-    routing::{NoReplica, PickContext, pick},
+    routing::{NoReplica, Own, PickContext, RoutingTable, pick},
     state::{Command, MoveReason, NodeHealth},
 };
 use proptest::prelude::*;
@@ -22,12 +26,15 @@ fn a_model_nobody_added_is_unknown_and_so_is_a_version() {
     let table = table(&state, &all_ready(&state));
     let here = region("a");
     let context = PickContext { region: &here, exclude: &[], numerics: None, random: 0 };
-    assert!(matches!(pick(&table, &model("n"), None, &context, |_| 0), Err(NoReplica::UnknownModel { .. })));
     assert!(matches!(
-        pick(&table, &model("m"), Some("2"), &context, |_| 0),
+        pick(&table, &model("n"), None, &context, |_| Own::default()),
+        Err(NoReplica::UnknownModel { .. })
+    ));
+    assert!(matches!(
+        pick(&table, &model("m"), Some("2"), &context, |_| Own::default()),
         Err(NoReplica::UnknownVersion { .. })
     ));
-    assert!(pick(&table, &model("m"), Some("1"), &context, |_| 0).is_ok());
+    assert!(pick(&table, &model("m"), Some("1"), &context, |_| Own::default()).is_ok());
 }
 
 #[test]
@@ -82,11 +89,27 @@ fn a_burst_between_two_reports_spreads() {
     let mut own = BTreeMap::new();
     for random in numbers().take(300) {
         let context = PickContext { region: &here, exclude: &[], numerics: None, random };
-        let under_way = |replica: ReplicaId| own.get(&replica).copied().unwrap_or(0);
+        let under_way = |replica: ReplicaId| own.get(&replica).copied().unwrap_or_default();
         let replica = pick(&table, &model("m"), None, &context, under_way).unwrap().candidate.fence.replica;
-        *own.entry(replica).or_default() += 1;
+        own.entry(replica).or_insert_with(Own::default).under_way += 1;
     }
-    assert!(own.len() == 3 && own.values().all(|count| (97..=103_u32).contains(count)), "{own:?}");
+    assert!(own.len() == 3 && own.values().all(|own| (97..=103).contains(&own.under_way)), "{own:?}");
+}
+
+const fn under_way(requests: u32) -> Own {
+    Own { under_way: requests, unanswered: 0 }
+}
+
+/// The node of every pick, whatever is drawn.
+fn picked_with(table: &RoutingTable, own: impl Fn(ReplicaId) -> Own) -> NodeId {
+    let here = region("a");
+    let node = |random| {
+        let context = PickContext { region: &here, exclude: &[], numerics: None, random };
+        pick(table, &model("m"), None, &context, &own).unwrap().candidate.node
+    };
+    let nodes: BTreeSet<NodeId> = numbers().take(100).map(node).collect();
+    assert_eq!(nodes.len(), 1, "{nodes:?}");
+    nodes.into_iter().next().unwrap()
 }
 
 #[test]
@@ -99,9 +122,38 @@ fn own_requests_that_the_report_tells_of_already_count_once() {
     let here = region("a");
     for random in numbers().take(100) {
         let context = PickContext { region: &here, exclude: &[], numerics: None, random };
-        let own = |replica: ReplicaId| if replica == ReplicaId(1) { 4 } else { 0 };
+        let own = |replica: ReplicaId| under_way(if replica == ReplicaId(1) { 4 } else { 0 });
         assert_eq!(pick(&table, &model("m"), None, &context, own).unwrap().candidate.node, NodeId(1));
     }
+}
+
+#[test]
+fn a_replica_that_still_computes_own_prompts_is_left_alone_for_a_few_requests_in_the_batch() {
+    let state = served(&["a", "a"]);
+    let mut heard = all_ready(&state);
+    load_of(&mut heard, 1).active = 10;
+    load_of(&mut heard, 2).active = 8;
+    let table = table(&state, &heard);
+    let picked = |unanswered| {
+        let own = |replica: ReplicaId| Own {
+            unanswered: if replica == ReplicaId(2) { unanswered } else { 0 },
+            under_way: 8,
+        };
+        picked_with(&table, own)
+    };
+    assert_eq!((picked(0), picked(1)), (NodeId(2), NodeId(1)));
+}
+
+#[test]
+fn a_free_place_in_the_batch_is_worth_more_than_a_shorter_step() {
+    let state = served(&["a", "a"]);
+    let mut heard = all_ready(&state);
+    *load_of(&mut heard, 1) = LoadReport { active: 12, sequences: 16, ..LoadReport::default() };
+    *load_of(&mut heard, 2) = LoadReport { active: 7, sequences: 8, ..LoadReport::default() };
+    let table = table(&state, &heard);
+    let picked =
+        |sent| picked_with(&table, |replica| under_way(if replica == ReplicaId(2) { sent } else { 0 }));
+    assert_eq!((picked(7), picked(8)), (NodeId(2), NodeId(1)));
 }
 
 #[test]
@@ -188,9 +240,12 @@ fn without_a_version_the_newest_that_is_ready_answers() {
     let table = table(&state, &heard);
     let here = region("a");
     let context = PickContext { region: &here, exclude: &[], numerics: None, random: 0 };
-    assert_eq!(pick(&table, &model("m"), None, &context, |_| 0).unwrap().version, "10");
-    assert_eq!(pick(&table, &model("m"), Some("9"), &context, |_| 0).unwrap().candidate.node, NodeId(1));
-    let loading = pick(&table, &model("m"), Some("11"), &context, |_| 0);
+    assert_eq!(pick(&table, &model("m"), None, &context, |_| Own::default()).unwrap().version, "10");
+    assert_eq!(
+        pick(&table, &model("m"), Some("9"), &context, |_| Own::default()).unwrap().candidate.node,
+        NodeId(1)
+    );
+    let loading = pick(&table, &model("m"), Some("11"), &context, |_| Own::default());
     assert!(matches!(loading, Err(NoReplica::Loading { .. })));
 }
 
@@ -203,11 +258,17 @@ fn a_continuation_goes_only_to_its_own_numerics() {
     let (here, cpu) = (region("a"), NumericsClass("cpu-1".to_owned()));
     let tried = [ReplicaId(1)];
     let context = PickContext { region: &here, exclude: &[], numerics: Some(&cpu), random: 0 };
-    assert_eq!(pick(&table, &model("m"), None, &context, |_| 0).unwrap().candidate.node, NodeId(1));
-    let again = pick(&table, &model("m"), None, &PickContext { exclude: &tried, ..context }, |_| 0);
+    assert_eq!(
+        pick(&table, &model("m"), None, &context, |_| Own::default()).unwrap().candidate.node,
+        NodeId(1)
+    );
+    let again =
+        pick(&table, &model("m"), None, &PickContext { exclude: &tried, ..context }, |_| Own::default());
     assert!(matches!(again, Err(NoReplica::OtherNumerics { .. })), "{again:?}");
     let anything =
-        pick(&table, &model("m"), None, &PickContext { exclude: &tried, numerics: None, ..context }, |_| 0);
+        pick(&table, &model("m"), None, &PickContext { exclude: &tried, numerics: None, ..context }, |_| {
+            Own::default()
+        });
     assert_eq!(anything.unwrap().candidate.node, NodeId(2));
 }
 
@@ -259,11 +320,11 @@ proptest! {
             heard.get(node).is_some_and(|heard| heard.report.replicas[0].phase == ReplicaPhase::Ready)
         };
         let possible = state.nodes().keys().any(|node| ready(node) && !exclude.contains(&ReplicaId(node.0)));
-        match pick(&table, &model("m"), None, &context, |_| 0) {
+        match pick(&table, &model("m"), None, &context, |_| Own::default()) {
             Ok(picked) => {
                 prop_assert!(ready(&picked.candidate.node));
                 prop_assert!(!exclude.contains(&picked.candidate.fence.replica));
-                prop_assert_eq!(pick(&table, &model("m"), None, &context, |_| 0), Ok(picked));
+                prop_assert_eq!(pick(&table, &model("m"), None, &context, |_| Own::default()), Ok(picked));
             }
             Err(why) => prop_assert!(!possible, "{}", why),
         }

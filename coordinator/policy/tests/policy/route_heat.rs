@@ -7,7 +7,7 @@ use helixflow_model::{
     DeviceKind, Duty, LoadReport, MilliCelsius, NodeId, NodeReport, Permille, ReplicaId, ReplicaPhase,
 };
 use helixflow_policy::{
-    routing::{Heard, NoReplica, PickContext, Rank, RoutingTable, Thermal, pick},
+    routing::{Heard, NoReplica, Own, PickContext, Rank, RoutingTable, Thermal, pick},
     state::ClusterState,
 };
 use proptest::prelude::*;
@@ -78,7 +78,8 @@ fn shares_of_a_rising_load(table: &RoutingTable, picks: usize) -> BTreeMap<Repli
     let mut own: BTreeMap<ReplicaId, u32> = BTreeMap::new();
     for random in numbers().take(picks) {
         let context = PickContext { region: &here, exclude: &[], numerics: None, random };
-        let under_way = |replica: ReplicaId| own.get(&replica).copied().unwrap_or(0);
+        let count = |replica: ReplicaId| own.get(&replica).copied().unwrap_or(0);
+        let under_way = |replica| Own { under_way: count(replica), unanswered: 0 };
         let replica = pick(table, &model("m"), None, &context, under_way).unwrap().candidate.fence.replica;
         *own.entry(replica).or_default() += 1;
     }
@@ -174,7 +175,7 @@ fn a_request_with_nowhere_else_to_go_is_not_refused_for_heat() {
     let table = table(&state, &heard);
     let (here, tried) = (region("a"), [ReplicaId(2)]);
     let context = PickContext { region: &here, exclude: &tried, numerics: None, random: 7 };
-    let picked = pick(&table, &model("m"), None, &context, |_| 0).unwrap();
+    let picked = pick(&table, &model("m"), None, &context, |_| Own::default()).unwrap();
     assert_eq!((picked.candidate.node, picked.candidate.rank), (NodeId(1), Rank::LastResort));
 }
 
@@ -244,7 +245,7 @@ fn a_pick_looks_at_a_handful_of_however_many_there_are() {
         let context = PickContext { region: &here, exclude: &[], numerics: None, random };
         let look = |_| {
             looks.set(looks.get() + 1);
-            0
+            Own::default()
         };
         pick(&table, &model("m"), None, &context, look).unwrap();
         assert!(looks.get() <= 6, "{} looks", looks.get());
@@ -367,9 +368,9 @@ proptest! {
             standing.band < Band::Critical && !exclude.contains(&ReplicaId(node))
         };
         let another = (1..).zip(&fleet).any(is_milder);
-        let picked = pick(&table, &model("m"), None, &context, |_| 0).unwrap();
+        let picked = pick(&table, &model("m"), None, &context, |_| Own::default()).unwrap();
         let node = usize::try_from(picked.candidate.node.0).unwrap();
         prop_assert_eq!(fleet[node - 1].0.band == Band::Critical, !another);
-        prop_assert_eq!(pick(&table, &model("m"), None, &context, |_| 0), Ok(picked));
+        prop_assert_eq!(pick(&table, &model("m"), None, &context, |_| Own::default()), Ok(picked));
     }
 }

@@ -147,6 +147,7 @@ impl Scheduler {
             prefill_backlog: count(waiting.chain(running).sum()),
             millitokens_per_second: 0,
             busy_milli: 0,
+            sequences: count(self.budget.sequences),
         }
     }
 

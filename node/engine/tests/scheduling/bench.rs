@@ -194,6 +194,7 @@ impl Bench {
         let idle = LoadReport {
             kv_pages_free: load.kv_pages_total,
             kv_pages_total: load.kv_pages_total,
+            sequences: load.sequences,
             ..LoadReport::default()
         };
         assert_eq!(load, idle);
