@@ -5,8 +5,6 @@ use helixflow_simulator::{Peak, Policy, Scenario, Setting, Span};
 /// Seconds that a fleet fills and warms up before it is measured: ten times the longest time in which a board's heat
 /// settles, about a minute.
 const RUN_IN: f64 = 600.0;
-/// In sampled parts, where they count for more than they give.
-const RUN_IN_SAMPLED: f64 = 180.0;
 /// Windows of a sampled hour, and how long each is, in hours.
 const WINDOWS: u32 = 2;
 const WINDOW: f64 = 120.0 / 3600.0;
@@ -69,7 +67,7 @@ fn windows(hour: (f64, f64), boards: usize) -> Vec<Span> {
     let apart = (hour.1 - hour.0) / f64::from(WINDOWS);
     let window = |n: u32| {
         let from = hour.0 + apart * (f64::from(n) + 0.5);
-        Span { boards, from, to: from + WINDOW, run_in: RUN_IN_SAMPLED }
+        Span { boards, from, to: from + WINDOW, run_in: RUN_IN }
     };
     (0..WINDOWS).map(window).collect()
 }
@@ -90,7 +88,7 @@ pub(super) struct Job {
 /// Static caps that are tried, as shares of the highest clock and of the highest power limit.
 const CAPS: [f64; 5] = [0.95, 0.9, 0.85, 0.8, 0.7];
 
-/// The settings that a static policy is tried with.
+/// The settings that a policy is tried with.
 pub(super) fn grid(policy: Policy) -> impl Iterator<Item = Setting> {
     CAPS.into_iter().map(move |cap| Setting { policy, cap })
 }

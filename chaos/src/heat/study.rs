@@ -102,6 +102,15 @@ pub struct Trial {
     pub chosen: bool,
 }
 
+impl ScenarioFindings {
+    /// The rise of the trial's hour under (b), K.
+    #[must_use]
+    pub(super) fn blind_rise(&self) -> f64 {
+        let blind = self.trials.iter().find(|trial| trial.letter == Policy::LeastLoaded.letter());
+        blind.map_or(0.0, |trial| trial.rise)
+    }
+}
+
 impl Study {
     /// Whether every bar was met wherever the scenario counts.
     #[must_use]
@@ -132,14 +141,18 @@ impl Case {
         })
     }
 
-    /// The settings that are tried before the study: those of the grids, (b), and the bound.
+    /// The settings that are tried before the study: those of the grids, (b) and (f) as they are, and the bound.
     fn tried(&self) -> Vec<Setting> {
-        let blind = Setting { policy: Policy::LeastLoaded, cap: 1.0 };
-        grid(Policy::ClockCap).chain(grid(Policy::PowerCap)).chain([blind, self.bound]).collect()
+        let grids = [Policy::ClockCap, Policy::PowerCap, Policy::HelixFlow].into_iter().flat_map(grid);
+        let free = [Policy::LeastLoaded, Policy::HelixFlow].map(|policy| Setting { policy, cap: 1.0 });
+        grids.chain(free).chain([self.bound]).collect()
     }
 
-    /// The setting of a policy in the study.
+    /// The setting of a policy in the study: the best of those tried for a static cap.
     fn setting(&self, policy: Policy) -> Setting {
+        if !matches!(policy, Policy::ClockCap | Policy::PowerCap) {
+            return Setting { policy, cap: 1.0 };
+        }
         let is_tried = |setting: &Setting| setting.policy == policy && *setting != self.bound;
         let tried: Vec<_> = self.trials.iter().filter(|(setting, _)| is_tried(setting)).collect();
         let best = tried.iter().map(|(_, outcome)| outcome.goodput()).fold(0.0, f64::max);
