@@ -20,6 +20,14 @@ const IDLE_SHARE: f64 = 0.15;
 const LINEAR_SHARE: f64 = 0.35;
 const CUBIC_SHARE: f64 = 0.5;
 
+/// How far from that they may be, and their bounds. A board that works all the time at one clock tells their sum alone, and
+/// the fit could give all of it to any of them. What is drawn whatever the clock is surely the smaller part: were it most,
+/// no clock would be low enough, and the governor would go down to the lowest.
+const IDLE_SPREAD: f64 = 0.08;
+const WORK_SPREAD: f64 = 0.3;
+const IDLE_BOUNDS: [f64; 2] = [0.02, 0.4];
+const WORK_BOUNDS: [f64; 2] = [0.05, 1.5];
+
 /// Activity (what work draws, of what the curve says full work draws) is followed upwards and downwards with these
 /// time constants in seconds: work that comes is believed at once, a lull is waited for, since the next batch ends it.
 const ACTIVITY_RISES: f64 = 0.5;
@@ -75,14 +83,18 @@ impl PowerCurve {
     pub(super) fn new(limits: BoardLimits) -> Self {
         let told = limits.power_most.map(|most| f64::from(most.0) / 1000.0);
         let most = told.filter(|watts| *watts >= 1.0).unwrap_or(MOST_DEFAULT).min(MOST_BELIEVED);
-        let prior = |share: f64, walk: f64| Prior {
-            value: share * most,
-            spread: 0.3 * most,
+        let prior = |value: f64, spread: f64, walk: f64, [least, high]: [f64; 2]| Prior {
+            value: value * most,
+            spread: spread * most,
             walk: walk * most,
-            least: 0.01 * most,
-            most: 1.5 * most,
+            least: least * most,
+            most: high * most,
         };
-        let priors = [prior(IDLE_SHARE, 0.001), prior(LINEAR_SHARE, 0.003), prior(CUBIC_SHARE, 0.003)];
+        let priors = [
+            prior(IDLE_SHARE, IDLE_SPREAD, 0.001, IDLE_BOUNDS),
+            prior(LINEAR_SHARE, WORK_SPREAD, 0.003, WORK_BOUNDS),
+            prior(CUBIC_SHARE, WORK_SPREAD, 0.003, WORK_BOUNDS),
+        ];
         Self { most, fit: Fit::new(priors), activity: 0.0, seen: Seen::default() }
     }
 

@@ -40,6 +40,21 @@ fn the_curve_is_learnt_from_clocks_that_were_seen() {
     }
 }
 
+/// Found in a simulated fleet: a fan failed after half an hour of steady work, and as the whole draw counted as drawn at
+/// rest by then, the governor sought a clock low enough down to the lowest.
+#[test]
+fn steady_work_at_one_clock_is_not_taken_for_what_is_drawn_at_rest() {
+    let mut curve = curve();
+    // Prompts draw more than tokens do in less of the time.
+    for n in 0..4000 {
+        let (watts, busy) = [(640.0, 700), (560.0, 1000), (580.0, 1000), (600.0, 1000)][n % 4];
+        curve.see(&reading(watts, busy), 1.0, 0.5);
+        curve.learn();
+    }
+    assert!((curve.at(1.0) - 600.0).abs() < 100.0, "{} W", curve.at(1.0));
+    assert!(curve.at(0.3) < 400.0, "{} W", curve.at(0.3));
+}
+
 #[test]
 fn power_that_lags_behind_a_lowered_clock_is_not_taken_for_more_work() {
     let mut curve = curve();
