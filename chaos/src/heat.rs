@@ -28,6 +28,6 @@ pub use figure::Figure;
 pub use findings::{Beside, Check, PartFindings, PolicyFindings};
 pub use machine::Machine;
 pub use plan::Scale;
-pub use report::{ReportError, bench, markdown, write};
+pub use report::{ReportError, make_folders, write};
 pub use statistics::Interval;
 pub use study::{Options, ScenarioFindings, Study, StudyError, Trial, study};

@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use helixflow_chaos::heat::{Options, Scale, Study, scenarios, study, write};
+use helixflow_chaos::heat::{Options, Scale, Study, make_folders, scenarios, study, write};
 use helixflow_env::disk::RealDisk;
 use serde_json::Value;
 
@@ -33,6 +33,7 @@ fn a_small_study_finds_throttling_in_every_scenario_and_leaves_its_report() {
     }
     let folder = tempfile::tempdir().unwrap();
     let (report, rows) = (folder.path().join("heat"), folder.path().join("bench"));
+    make_folders(&RealDisk, &report, &rows).unwrap();
     write(&study, &RealDisk, &report, &rows).unwrap();
 
     let page = fs::read_to_string(report.join("report.md")).unwrap();

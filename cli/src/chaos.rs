@@ -21,8 +21,8 @@ use started::StartedCluster;
 
 /// How often the bar is drawn anew while nothing moves.
 const TICK: Duration = Duration::from_millis(120);
-/// Bar, steps and what is being done.
-const TEMPLATE: &str = "[{bar:30}] {pos}/{len} {msg}";
+/// Bar, steps, time and what is being done.
+const TEMPLATE: &str = "[{bar:30}] {pos}/{len} {elapsed}, {eta} left: {msg}";
 
 /// Which experiment.
 #[derive(Debug, clap::Subcommand)]

@@ -88,7 +88,7 @@ enum Command {
         #[command(subcommand)]
         command: node::Command,
     },
-    /// Experiments on a local cluster: faults, load, and the promises that must hold
+    /// Experiments on a local cluster or in a simulated fleet, and the promises that must hold
     Chaos {
         #[command(subcommand)]
         command: chaos::Command,

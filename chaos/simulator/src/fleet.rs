@@ -155,14 +155,18 @@ impl Fleet<'_> {
     /// A request arrives: somebody gets it, or nobody.
     fn submit(&mut self, request: Request) {
         self.desk.outcome.counts.arrived += 1;
-        self.desk.outcome.asked += u64::from(self.desk.measured.contains(&request.arrived));
+        let is_measured = u64::from(self.desk.measured.contains(&request.arrived));
+        self.desk.outcome.asked += is_measured;
         let picked = self.desk.routing.pick(&self.boards);
         let (boards, desk) = (&mut self.boards, &mut self.desk);
         let taker =
             picked.filter(|board| boards.submit(self.serving, *board, request, &mut desk.ending(*board)));
         match taker {
             Some(board) => self.desk.routing.took(board),
-            None => self.desk.outcome.counts.refused += 1,
+            None => {
+                self.desk.outcome.counts.refused += 1;
+                self.desk.outcome.refused += is_measured;
+            }
         }
     }
 

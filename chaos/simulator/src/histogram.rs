@@ -34,11 +34,6 @@ impl Histogram {
         self.total += other.total;
     }
 
-    /// How many were counted.
-    pub fn total(&self) -> u64 {
-        self.total
-    }
-
     /// The time, in seconds, below which this share of them lies, to one per cent; none where nothing was counted. Within
     /// a step the counts are taken to lie evenly.
     pub fn quantile(&self, share: f64) -> Option<f64> {

@@ -19,7 +19,7 @@ pub use curve::Curve;
 pub use engine::{Activity, Done, Engine, EngineSpec, Request, StepTime};
 pub use fleet::{FleetError, Setting, Span, run};
 pub use histogram::Histogram;
-pub use outcome::{Counts, Held, Outcome};
+pub use outcome::{Counts, Held, Outcome, Quarter};
 pub use policy::Policy;
 pub use scenario::{
     FanFailure, Inlet, Lengths, Load, Peak, ProductName, Requests, Scenario, Unsound, Warmer,

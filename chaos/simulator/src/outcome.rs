@@ -81,6 +81,8 @@ pub struct Outcome {
     pub counts: Counts,
     /// Requests that arrived in the measured time.
     pub asked: u64,
+    /// Of these, those that nobody took.
+    pub refused: u64,
     /// Of these, those that ended.
     pub ended: u64,
     /// Of those that ended, those that met the objective.
@@ -105,8 +107,29 @@ pub struct Outcome {
     pub tokens: u64,
     /// Boards that turned themselves off for heat.
     pub turned_off: u64,
-    /// Throttled seconds by the quarter of an hour of the day.
-    pub by_quarter: Vec<f64>,
+    /// Seconds of boards by the quarter of an hour of the day.
+    pub by_quarter: Vec<Quarter>,
+}
+
+/// What boards did in a quarter of an hour, as far as it was measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Quarter {
+    /// All seconds of all boards.
+    pub boards: f64,
+    /// Of these, those in which heat held the clock down.
+    pub throttled: f64,
+}
+
+impl Quarter {
+    fn add(&mut self, boards: f64, throttled: f64) {
+        self.boards += boards;
+        self.throttled += throttled;
+    }
+
+    /// The share of the time in which heat held clocks down; none where nothing was measured.
+    pub fn share(&self) -> Option<f64> {
+        (self.boards > 0.0).then(|| self.throttled / self.boards)
+    }
 }
 
 impl Outcome {
@@ -123,10 +146,10 @@ impl Outcome {
     pub(crate) fn pass(&mut self, passed: &Passed, moment: Moment, given_up: f64) {
         self.held.add(passed);
         if self.by_quarter.len() <= moment.quarter {
-            self.by_quarter.resize(moment.quarter + 1, 0.0);
+            self.by_quarter.resize(moment.quarter + 1, Quarter::default());
         }
-        if let Some(throttled) = self.by_quarter.get_mut(moment.quarter) {
-            *throttled += passed.thermal;
+        if let Some(quarter) = self.by_quarter.get_mut(moment.quarter) {
+            quarter.add(passed.seconds, passed.thermal);
         }
         if moment.under_load {
             self.held_under_load.add(passed);
@@ -143,6 +166,7 @@ impl Outcome {
         self.counts.finished += other.counts.finished;
         self.counts.left += other.counts.left;
         self.asked += other.asked;
+        self.refused += other.refused;
         self.ended += other.ended;
         self.good += other.good;
         self.first.merge(&other.first);
@@ -156,9 +180,10 @@ impl Outcome {
         self.tokens += other.tokens;
         self.turned_off += other.turned_off;
         if self.by_quarter.len() < other.by_quarter.len() {
-            self.by_quarter.resize(other.by_quarter.len(), 0.0);
+            self.by_quarter.resize(other.by_quarter.len(), Quarter::default());
         }
-        self.by_quarter.iter_mut().zip(&other.by_quarter).for_each(|(sum, more)| *sum += more);
+        let quarters = self.by_quarter.iter_mut().zip(&other.by_quarter);
+        quarters.for_each(|(sum, more)| sum.add(more.boards, more.throttled));
     }
 
     /// Requests a second that arrived: no policy has a higher goodput for long.

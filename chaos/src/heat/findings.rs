@@ -29,7 +29,7 @@ pub struct PartFindings {
     pub hours: Vec<(f64, f64)>,
     /// Seeds.
     pub seeds: u64,
-    /// Requests of all runs of a policy.
+    /// Requests that arrived in the measured time, of all runs of a policy.
     pub requests: u64,
     /// Share of the boards' time in which heat held clocks down under (b), at 70 to 90 % load.
     pub least_loaded_throttles: f64,
@@ -56,8 +56,8 @@ pub struct PolicyFindings {
     pub against_least_loaded: BTreeMap<Figure, Interval>,
     /// Means over the seeds of what else is told.
     pub beside: Beside,
-    /// Mean share of boards that are throttled, by the quarter of an hour of the day.
-    pub by_quarter: Vec<f64>,
+    /// Mean share of boards that are throttled, by the quarter of an hour of the day; none where nothing was measured.
+    pub by_quarter: Vec<Option<f64>>,
 }
 
 /// What is told beside the figures; all seconds are of boards, as means over the seeds.
@@ -127,20 +127,18 @@ impl Runs {
             given_up_seconds: self.mean(|outcome| outcome.given_up),
             mean_rise: self.mean(Outcome::mean_rise),
             offered: self.mean(Outcome::offered),
-            refused: self.mean(|outcome| outcome.counts.refused as f64),
+            refused: self.mean(|outcome| outcome.refused as f64),
             turned_off: self.mean(|outcome| outcome.turned_off as f64),
         }
     }
 
-    fn by_quarter(&self, boards: usize) -> Vec<f64> {
-        /// Seconds of a quarter of an hour.
-        const QUARTER: f64 = 900.0;
+    fn by_quarter(&self) -> Vec<Option<f64>> {
         let quarters = self.outcomes.iter().map(|outcome| outcome.by_quarter.len()).max().unwrap_or_default();
-        let share = |at: usize| {
-            let throttled = |outcome: &Outcome| outcome.by_quarter.get(at).copied().unwrap_or_default();
-            self.mean(throttled) / (boards as f64 * QUARTER)
+        let shares = |at: usize| {
+            let shares = self.outcomes.iter().filter_map(|outcome| outcome.by_quarter.get(at)?.share());
+            shares.collect::<Vec<_>>()
         };
-        (0..quarters).map(share).collect()
+        (0..quarters).map(shares).map(|all| (!all.is_empty()).then(|| Interval::of(&all).mean)).collect()
     }
 }
 
@@ -160,7 +158,7 @@ pub(super) fn judge(part: &Part, all: &[Runs]) -> Option<PartFindings> {
             .map(|figure| (figure, Interval::of_pairs(&runs.figure(figure), &blind.figure(figure))))
             .collect(),
         beside: runs.beside(),
-        by_quarter: runs.by_quarter(boards),
+        by_quarter: runs.by_quarter(),
     });
     let mut checks = bars(ours, blind);
     checks.extend(goals(ours, blind));
@@ -172,7 +170,7 @@ pub(super) fn judge(part: &Part, all: &[Runs]) -> Option<PartFindings> {
         boards,
         hours: part.spans.iter().map(|span| (span.from, span.to)).collect(),
         seeds: part.seeds,
-        requests: blind.outcomes.iter().map(|outcome| outcome.counts.arrived).sum(),
+        requests: blind.outcomes.iter().map(|outcome| outcome.asked).sum(),
         least_loaded_throttles: throttles,
         counts: throttles > COUNTS_FROM,
         policies: policies.collect(),

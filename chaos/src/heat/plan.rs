@@ -1,6 +1,7 @@
 //! What is run: fleets of which size, over which hours, with how many seeds.
 
 use helixflow_simulator::{Peak, Policy, Scenario, Setting, Span};
+use serde::Serialize;
 
 /// Seconds that a fleet fills and warms up before it is measured: ten times the longest time in which a board's heat
 /// settles, about a minute.
@@ -12,7 +13,8 @@ const WINDOW: f64 = 120.0 / 3600.0;
 const SEEDS_SAMPLED: u64 = 3;
 
 /// How much is run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Scale {
     /// A day at 64 boards and the peak hours at 512, request by request; the peak hour at 10,000, sampled.
     Full,

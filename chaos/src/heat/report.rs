@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use helixflow_env::Disk;
 
 use super::Study;
-pub use bench::bench;
-pub use markdown::markdown;
+use bench::bench;
+use markdown::markdown;
 
 /// A report that could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +37,17 @@ pub enum ReportError {
     Encoding(#[from] serde_json::Error),
 }
 
-/// Writes `report.md`, its plots and `study.json` into a folder, and `heat.json` into another.
+/// Makes the folders that a study is to be written into, before it has run for an hour.
+///
+/// # Errors
+/// When one cannot be made.
+pub fn make_folders(disk: &dyn Disk, folder: &Path, rows: &Path) -> Result<(), ReportError> {
+    [folder, rows].into_iter().try_for_each(|made| {
+        disk.create_dir_all(made).map_err(|source| ReportError::File { path: made.to_owned(), source })
+    })
+}
+
+/// Writes `report.md`, its plots and `study.json` into a folder that is there, and `heat.json` into another.
 ///
 /// # Errors
 /// When a plot cannot be drawn or a file cannot be written.
@@ -46,9 +56,6 @@ pub fn write(study: &Study, disk: &dyn Disk, folder: &Path, rows: &Path) -> Resu
     let file = |path: PathBuf, text: &str| {
         disk.write_durably(&path, text.as_bytes()).map_err(|source| ReportError::File { path, source })
     };
-    for made in [folder, rows] {
-        disk.create_dir_all(made).map_err(|source| ReportError::File { path: made.to_owned(), source })?;
-    }
     for plot in &plots {
         file(folder.join(&plot.file), &plot.svg)?;
     }

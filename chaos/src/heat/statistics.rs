@@ -7,8 +7,8 @@ const STUDENT: [f64; 30] = [
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
     2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
 ];
-/// Beyond the table: that of 60 degrees of freedom, which is a little too wide for more.
-const STUDENT_BEYOND: f64 = 2.0;
+/// Beyond the table: that of 30 degrees of freedom, which is a little too wide for more.
+const STUDENT_BEYOND: f64 = 2.042;
 
 /// A mean with its interval of 95 % (Student's t).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -49,9 +49,15 @@ impl Interval {
 /// The median of the ratios of what belongs together; none where a divisor is zero or nothing is there.
 #[must_use]
 pub(super) fn median_ratio(ours: &[f64], theirs: &[f64]) -> Option<f64> {
-    let mut ratios: Vec<f64> = ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect();
-    ratios.sort_by(f64::total_cmp);
-    let (low, high) = (ratios.get(ratios.len().saturating_sub(1) / 2)?, ratios.get(ratios.len() / 2)?);
+    let ratios: Vec<f64> = ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect();
+    median(&ratios)
+}
+
+/// The median; none of nothing, nor where it is no number.
+pub(super) fn median(values: &[f64]) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let (low, high) = (sorted.get(sorted.len().saturating_sub(1) / 2)?, sorted.get(sorted.len() / 2)?);
     let median = f64::midpoint(*low, *high);
     median.is_finite().then_some(median)
 }

@@ -50,6 +50,8 @@ pub enum StudyError {
 pub struct Study {
     /// Seeds of each part, at the most.
     pub seeds: u64,
+    /// How much of each scenario was run.
+    pub scale: Scale,
     /// Threads that ran it.
     pub threads: usize,
     /// How long it took.
@@ -68,15 +70,17 @@ pub struct ScenarioFindings {
     /// What is simulated.
     #[serde(skip)]
     pub scenario: Scenario,
-    /// What the static caps came to on an hour of its peak, with a seed of its own.
+    /// What caps came to on an hour of its peak, with a seed of its own.
     pub trials: Vec<Trial>,
-    /// The rise of that hour at the lowest static clock at which the load can be served at all, K. No policy that serves
-    /// it does with much less: power grows faster than the clock, so who lets one board run slower lets another run
+    /// Hours of the peak that were tried.
+    pub trial_hours: f64,
+    /// The rise of that time at the lowest static clock at which boards can compute what is asked of them, K. No policy that
+    /// serves it does with much less: power grows faster than the clock, so who lets one board run slower lets another run
     /// hotter.
     pub rise_bound: f64,
     /// That clock, as a share of the highest.
     pub rise_bound_clock: f64,
-    /// The lowest rise of that hour among what was tried and is no worse than (b) in goodput and in the p99 of the time to
+    /// The lowest rise of that time among what was tried and is no worse than (b) in goodput and in the p99 of the time to
     /// the first token, K: what the goal for the rise comes to while the bars hold.
     pub rise_within_bars: f64,
     /// Its parts.
@@ -103,7 +107,7 @@ pub struct Trial {
 }
 
 impl ScenarioFindings {
-    /// The rise of the trial's hour under (b), K.
+    /// The rise of that time under (b), K.
     #[must_use]
     pub(super) fn blind_rise(&self) -> f64 {
         let blind = self.trials.iter().find(|trial| trial.letter == Policy::LeastLoaded.letter());
@@ -186,6 +190,7 @@ impl Case {
             name: self.scenario.name.clone(),
             scenario: self.scenario.clone(),
             trials: self.trials.iter().map(trial).collect(),
+            trial_hours: trial_span(self).map_or(0.0, |span| span.to - span.from),
             rise_bound: bound.map_or(0.0, |(_, outcome)| outcome.rise),
             rise_bound_clock: self.bound.cap,
             rise_within_bars: self.rise_within_bars(),
@@ -231,7 +236,8 @@ pub fn study(
     };
     let scenarios = cases.iter().enumerate().map(scenario).collect();
     let wall_seconds = began.elapsed().as_secs_f64();
-    Ok(Study { seeds: options.seeds, threads: options.threads, wall_seconds, machine, scenarios })
+    let Options { seeds, scale, threads, .. } = *options;
+    Ok(Study { seeds, scale, threads, wall_seconds, machine, scenarios })
 }
 
 /// Tries the static caps, which favours them: they are chosen on the scenario that they are judged by.

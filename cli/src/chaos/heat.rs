@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use comfy_table::Table;
-use helixflow_chaos::heat::{Options, Scale, Study, scenarios, study, write};
+use helixflow_chaos::heat::{Options, Scale, Study, make_folders, scenarios, study, write};
 use helixflow_env::Env;
 
 use super::{bar, show};
@@ -26,10 +26,7 @@ pub(crate) struct HeatArgs {
     /// Half an hour of each scenario's peak on 64 boards: about a minute in all
     #[arg(long)]
     quick: bool,
-    /// Some minutes of it, to see that all works: too little to judge by
-    #[arg(long, hide = true, conflicts_with = "quick")]
-    sample: bool,
-    /// Threads that run the fleets [default: one a core]
+    /// Threads that run the fleets [default: one a core, at most 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
     /// Where the report, its plots and study.json go
@@ -47,11 +44,12 @@ pub(crate) struct HeatArgs {
 pub(crate) fn run(args: &HeatArgs) -> anyhow::Result<ExitCode> {
     let env = Env::real();
     let options = options(args);
+    let rows = args.rows.as_ref().unwrap_or(&args.output);
+    make_folders(env.disk.as_ref(), &args.output, rows)?;
     let bar = bar();
     let made = study(&options, env.disk.as_ref(), &mut |progress| show(&bar, progress));
     bar.finish_and_clear();
     let study = made?;
-    let rows = args.rows.as_ref().unwrap_or(&args.output);
     write(&study, env.disk.as_ref(), &args.output, rows)?;
     if args.json {
         terminal::line(serde_json::to_string_pretty(&study).context("encoding the study")?)?;
@@ -72,11 +70,7 @@ fn options(args: &HeatArgs) -> Options {
     Options {
         scenarios: if args.scenario.is_empty() { all() } else { args.scenario.clone() },
         seeds: args.seeds,
-        scale: match (args.quick, args.sample) {
-            (true, _) => Scale::Quick,
-            (_, true) => Scale::Sample,
-            _ => Scale::Full,
-        },
+        scale: if args.quick { Scale::Quick } else { Scale::Full },
         threads: args.threads.map_or(cores.min(MOST_THREADS), usize::from),
     }
 }

@@ -27,6 +27,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let freed = runtime.block_on(helixflow_node::release_clocks(&config, &env, reader()?))?;
     terminal::line(match freed {
         0 => "nothing is set on this machine's GPUs".to_owned(),
+        1 => "what was set on one GPU is undone".to_owned(),
         freed => format!("what was set on {freed} GPUs is undone"),
     })?;
     Ok(ExitCode::SUCCESS)

@@ -58,10 +58,10 @@ pub(super) struct Target {
 }
 
 /// A request that a replica has taken.
-struct Taken<T> {
+struct Taken<T, H> {
     answer: T,
     node: NodeId,
-    under_way: UnderWay,
+    held: H,
 }
 
 type Client = ShardServiceClient<NodeChannel>;
@@ -89,7 +89,7 @@ impl Dispatch {
         let started = self.start(target, &request, context).await;
         let (permit, taken) = started.inspect_err(|status| meter.end(Some(status)))?;
         let term = Term { deadline: context.deadline, stop: self.stop.clone() };
-        Ok(Relay::new(taken.answer, taken.node, term, meter, (permit, taken.under_way)))
+        Ok(Relay::new(taken.answer, taken.node, term, meter, (permit, taken.held)))
     }
 
     async fn start(
@@ -97,7 +97,7 @@ impl Dispatch {
         target: &Target,
         request: &ShardGenerateRequest,
         context: &CallContext,
-    ) -> Result<(OwnedSemaphorePermit, Taken<Opened>), Status> {
+    ) -> Result<(OwnedSemaphorePermit, Taken<Opened, Option<UnderWay>>), Status> {
         let permit = self.admit()?;
         let call = |mut client: Client, fence: Fence, node| {
             let request = ShardGenerateRequest { fence: Some(fence.into()), ..request.clone() };
@@ -108,7 +108,7 @@ impl Dispatch {
                 Ok(Opened { first, rest })
             }
         };
-        Ok((permit, self.on_some_replica(target, context, call).await?))
+        Ok((permit, self.on_some_replica(target, context, Snapshot::begin, call).await?))
     }
 
     /// Tokenizes on some replica of the model.
@@ -124,7 +124,9 @@ impl Dispatch {
             let request = forwarded(request, context);
             async move { Ok(client.tokenize(request).await?.into_inner()) }
         };
-        Ok(self.on_some_replica(target, context, call).await?.answer)
+        // No place in a batch, and no step of it: so it counts for nobody.
+        let held = |_: &Snapshot, _: &Candidate| ();
+        Ok(self.on_some_replica(target, context, held, call).await?.answer)
     }
 
     fn admit(&self) -> Result<OwnedSemaphorePermit, Status> {
@@ -148,13 +150,14 @@ impl Dispatch {
         Instant::now() < until && matches!(next.await, Some(Ok(())))
     }
 
-    /// Calls one replica after the other until one takes the request.
-    async fn on_some_replica<T, A: Future<Output = Result<T, Status>>>(
+    /// Calls one replica after the other until one takes the request; `hold` gives what is held meanwhile for each.
+    async fn on_some_replica<T, H, A: Future<Output = Result<T, Status>>>(
         &self,
         target: &Target,
         context: &CallContext,
+        hold: impl Fn(&Snapshot, &Candidate) -> H,
         call: impl Fn(Client, Fence, NodeId) -> A,
-    ) -> Result<Taken<T>, Status> {
+    ) -> Result<Taken<T, H>, Status> {
         let mut tried: Vec<ReplicaId> = Vec::new();
         let mut refusal: Option<Status> = None;
         loop {
@@ -176,8 +179,9 @@ impl Dispatch {
                 // What the replicas said tells more than that none is left.
                 Err(why) => return Err(refusal.unwrap_or_else(|| snapshot.refuse(&why))),
             };
+            let held = hold(&snapshot, candidate);
             let answer = match ask(&snapshot, candidate, context, &call).await {
-                Ok(taken) => return Ok(taken),
+                Ok(answer) => return Ok(Taken { answer, node: candidate.node, held }),
                 Err(answer) => answer,
             };
             tracing::info!(node = %candidate.node, replica = %candidate.fence.replica, status = %answer, "a replica did not take the request");
@@ -204,16 +208,16 @@ async fn ask<T, A: Future<Output = Result<T, Status>>>(
     candidate: &Candidate,
     context: &CallContext,
     call: impl Fn(Client, Fence, NodeId) -> A,
-) -> Result<Taken<T>, Status> {
+) -> Result<T, Status> {
     let node = candidate.node;
-    let Some((channel, under_way)) = snapshot.approach(candidate) else { return Err(lost(node)) };
+    let Some(channel) = snapshot.channel(candidate) else { return Err(lost(node)) };
     let client = ShardServiceClient::new(channel)
         .max_decoding_message_size(MAX_MESSAGE)
         .max_encoding_message_size(MAX_MESSAGE);
     let patience = Instant::now() + BEGIN_WITHIN;
     let until = context.deadline.map_or(patience, |deadline| deadline.min(patience));
     match timeout_at(until, call(client, candidate.fence, node)).await {
-        Ok(Ok(answer)) => Ok(Taken { answer, node, under_way }),
+        Ok(Ok(answer)) => Ok(answer),
         _ if context.remaining().is_some_and(|left| left < DEADLINE_GRAIN) => {
             Err(status(Reason::DeadlineExceeded, "the deadline passed before the first token"))
         }

@@ -95,11 +95,14 @@ impl Snapshot {
         self.links.own.get(&replica).map(now).unwrap_or_default()
     }
 
-    /// The connection to a candidate's node, and a request more there for as long as it is held.
-    pub(super) fn approach(&self, candidate: &Candidate) -> Option<(NodeChannel, UnderWay)> {
-        let channel = self.links.channels.get(candidate.advertise())?.clone()?;
-        let counts = self.links.own.get(&candidate.fence.replica)?;
-        Some((channel, UnderWay::begin(counts)))
+    /// The connection to a candidate's node.
+    pub(super) fn channel(&self, candidate: &Candidate) -> Option<NodeChannel> {
+        self.links.channels.get(candidate.advertise())?.clone()
+    }
+
+    /// A request more at a candidate, for as long as it is held.
+    pub(super) fn begin(&self, candidate: &Candidate) -> Option<UnderWay> {
+        self.links.own.get(&candidate.fence.replica).map(UnderWay::begin)
     }
 
     /// Whether a coordinator that has just started may soon find a replica after all.

@@ -64,7 +64,8 @@ pub(super) struct Relay {
     term: BoxFuture<'static, Status>,
     meter: Meter,
     is_over: bool,
-    under_way: UnderWay,
+    /// Until the stream is over: a client may hold on to it for longer.
+    under_way: Option<UnderWay>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -74,7 +75,7 @@ impl Relay {
         node: NodeId,
         term: Term,
         meter: Meter,
-        (permit, under_way): (OwnedSemaphorePermit, UnderWay),
+        (permit, under_way): (OwnedSemaphorePermit, Option<UnderWay>),
     ) -> Self {
         Self {
             first: Some(opened.first),
@@ -91,20 +92,27 @@ impl Relay {
     fn count(&mut self, message: &GenerateResponse) {
         match &message.event {
             Some(Event::Chunk(chunk)) => {
-                self.under_way.answered();
+                if let Some(under_way) = &mut self.under_way {
+                    under_way.answered();
+                }
                 self.meter.tokens(chunk.token_ids.len(), Instant::now());
             }
             Some(Event::End(_)) => {
-                self.is_over = true;
+                self.end();
                 self.meter.end(None);
             }
             Some(Event::Start(_) | Event::ChoiceEnd(_)) | None => {}
         }
     }
 
+    fn end(&mut self) {
+        self.is_over = true;
+        self.under_way = None;
+    }
+
     fn fail(&mut self, status: Status) -> Status {
         tracing::info!(node = %self.node, %status, "a stream failed");
-        self.is_over = true;
+        self.end();
         self.meter.end(Some(&status));
         status
     }

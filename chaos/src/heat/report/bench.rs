@@ -2,13 +2,15 @@
 
 use serde::Serialize;
 
-use crate::heat::statistics::median_ratio;
-use crate::heat::{Figure, Machine, PartFindings, PolicyFindings, ScenarioFindings, Study};
+use crate::heat::statistics::{median, median_ratio};
+use crate::heat::{Figure, Machine, PartFindings, PolicyFindings, Scale, ScenarioFindings, Study};
 
 /// The benchmark, as scripts read it. Fields are added, never renamed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Bench {
+pub(super) struct Bench {
     bench: &'static str,
+    scale: Scale,
+    seeds: u64,
     machine: Machine,
     rows: Vec<Row>,
 }
@@ -29,10 +31,9 @@ struct Row {
 
 impl Row {
     fn new(name: String, figure: Figure, ours: Vec<f64>, theirs: Vec<f64>, limit: Option<f64>) -> Self {
-        let mean = ours.iter().sum::<f64>() / (ours.len() as f64).max(1.0);
         Self {
             ratio: median_ratio(&ours, &theirs),
-            share: limit.filter(|limit| *limit > 0.0).map(|limit| mean / limit),
+            share: median(&ours).zip(limit.filter(|limit| *limit > 0.0)).map(|(ours, limit)| ours / limit),
             name,
             unit: figure.unit(),
             ours,
@@ -47,7 +48,7 @@ impl Row {
 /// The rows of a study: first each figure over all scenarios that count, at the smallest size, one number a run; then the
 /// figures of each part.
 #[must_use]
-pub fn bench(study: &Study) -> Bench {
+pub(super) fn bench(study: &Study) -> Bench {
     let overall = Figure::ALL.into_iter().map(|figure| {
         let smallest = study.scenarios.iter().filter_map(|scenario| scenario.parts.first());
         let pairs: Vec<_> =
@@ -65,15 +66,17 @@ pub fn bench(study: &Study) -> Bench {
                 .flatten(),
         );
     }
-    Bench { bench: "heat", machine: study.machine.clone(), rows }
+    Bench { bench: "heat", scale: study.scale, seeds: study.seeds, machine: study.machine.clone(), rows }
 }
 
 fn row(scenario: &ScenarioFindings, part: &PartFindings, figure: Figure) -> Option<Row> {
     let name = format!("{}-{}-{}", figure.name(), scenario.name, part.boards);
     let (ours, theirs) = sides(part, figure)?;
+    let is_smallest = scenario.parts.first().is_some_and(|first| first.boards == part.boards);
     let limit = match figure {
         Figure::Goodput => policy(part, 'f').map(|ours| ours.beside.offered),
-        Figure::PeakRise => Some(scenario.rise_bound),
+        // It was found at the smallest size; more boards have a hotter one among them.
+        Figure::PeakRise => is_smallest.then_some(scenario.rise_bound),
         Figure::ThrottleSeconds | Figure::P99Ttft | Figure::EnergyPerToken => None,
     };
     Some(Row::new(name, figure, ours, theirs, limit))

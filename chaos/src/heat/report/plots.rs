@@ -85,7 +85,8 @@ fn day(area: &Area<'_>, scenario: &ScenarioFindings) -> Drawn {
 fn throttling(area: &Area<'_>, name: &str, part: &PartFindings) -> Drawn {
     let from = part.hours.iter().map(|(from, _)| *from).fold(24.0, f64::min).floor();
     let to = part.hours.iter().map(|(_, to)| *to).fold(0.0, f64::max).ceil();
-    let highest = part.policies.iter().flat_map(|policy| &policy.by_quarter).copied().fold(0.0, f64::max);
+    let highest =
+        part.policies.iter().flat_map(|policy| &policy.by_quarter).flatten().copied().fold(0.0, f64::max);
     let mut chart = ChartBuilder::on(area)
         .caption(format!("{name}, {} boards, {}: throttled boards (%)", part.boards, part.what), TITLE)
         .margin(8)
@@ -95,7 +96,8 @@ fn throttling(area: &Area<'_>, name: &str, part: &PartFindings) -> Drawn {
     chart.configure_mesh().light_line_style(WHITE).x_desc("hour").draw()?;
     for (at, policy) in part.policies.iter().enumerate() {
         let quarters = policy.by_quarter.iter().enumerate();
-        let points = quarters.map(|(quarter, share)| ((quarter as f64 + 0.5) / 4.0, share * 100.0));
+        let points = quarters
+            .filter_map(|(quarter, share)| Some(((quarter as f64 + 0.5) / 4.0, share.as_ref()? * 100.0)));
         let within = points.filter(|(hour, _)| (from..to).contains(hour));
         chart
             .draw_series(LineSeries::new(within, Palette99::pick(at)))?

@@ -91,8 +91,8 @@ impl Candidate {
         let told = load.queued.saturating_add(load.active);
         let requests = more.request.saturating_mul(own.under_way.saturating_sub(told));
         let prompts = more.prompt.saturating_mul(own.unanswered);
-        let is_full = load.sequences > 0 && told.max(own.under_way) >= load.sequences;
-        let place = if is_full { more.place } else { Duration::ZERO };
+        let is_full_now = load.sequences > 0 && own.under_way >= load.sequences;
+        let place = if is_full_now { more.place } else { more.place_told };
         [requests, prompts, place].into_iter().fold(self.expected, Duration::saturating_add)
     }
 }

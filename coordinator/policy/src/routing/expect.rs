@@ -48,6 +48,8 @@ pub(super) struct More {
     /// That no place in the batch is free. When the next one is, nobody knows; so it counts as much as all that a request
     /// still has to generate, and who has a place free is asked first.
     pub(super) place: Duration,
+    /// The same as far as the report tells that none is, and by its age still does.
+    pub(super) place_told: Duration,
 }
 
 /// What a replica of this slowness would take by a report of this age. A request shares the batch with all who are there;
@@ -67,8 +69,30 @@ pub(super) fn told(load: &LoadReport, age: Duration, curve: &Curve, slowness: u6
         u128::from(priced(TOKENS_A_REQUEST.saturating_mul(curve.each()), price)) + u128::from(behind_all);
     let prompt = u128::from(PROMPT_STEPS.saturating_mul(curve.step(there)));
     let time = |nanos| Duration::from_micros(micros(nanos, slowness));
-    let more = More { request: time(each_more), prompt: time(prompt), place: time(u128::from(generating)) };
+    let (place, none) = (time(u128::from(generating)), Duration::ZERO);
+    let place_told = if is_full(load) { faded(place, age) } else { none };
+    let more = More { request: time(each_more), prompt: time(prompt), place, place_told };
     Told { next: micros(next, slowness), more }
+}
+
+/// Whether the next request has to wait for a place, as the report tells it: the batch holds no more, or the pages that are
+/// free are fewer than one of those in it holds on average. Of a node that does not tell how many the batch holds, those that
+/// wait tell it.
+fn is_full(load: &LoadReport) -> bool {
+    let there = load.queued.saturating_add(load.active);
+    let used = u64::from(load.kv_pages_total.saturating_sub(load.kv_pages_free));
+    let no_pages = used > 0 && u64::from(load.kv_pages_free) * u64::from(load.active) < used;
+    let no_sequence = match load.sequences {
+        0 => load.queued > 0 && load.active > 0,
+        sequences => there >= sequences,
+    };
+    no_sequence || no_pages
+}
+
+/// What is left of a price by this age: half of it after [`HALF_LIFE_MS`].
+fn faded(price: Duration, age: Duration) -> Duration {
+    let micros = micros_of(price).saturating_mul(HALF_LIFE_MS) / (HALF_LIFE_MS + millis(age));
+    Duration::from_micros(micros)
 }
 
 /// Requests there, in thousandths: as counted, and the more the smoothed figure the older the count is.
@@ -137,6 +161,31 @@ mod tests {
         let told = |queued, active| told(&load(queued, active), Duration::ZERO, &nobody(), WHOLE, 0);
         assert!(told(4, 4).next > told(0, 8).next);
         assert!(told(4, 4).more.request > told(0, 8).more.request);
+    }
+
+    #[test]
+    fn a_batch_is_full_by_its_sequences_by_its_pages_or_by_those_that_wait() {
+        let load = LoadReport { active: 4, kv_pages_total: 100, kv_pages_free: 60, ..LoadReport::default() };
+        assert!(!is_full(&load));
+        assert!(is_full(&LoadReport { sequences: 4, ..load }));
+        assert!(!is_full(&LoadReport { sequences: 5, ..load }));
+        assert!(is_full(&LoadReport { queued: 1, ..load }));
+        assert!(!is_full(&LoadReport { queued: 1, sequences: 8, ..load }));
+        assert!(is_full(&LoadReport { kv_pages_free: 19, ..load }));
+        assert!(!is_full(&LoadReport { kv_pages_free: 20, ..load }));
+    }
+
+    #[test]
+    fn that_no_place_was_free_counts_less_the_longer_ago_it_was() {
+        let load = LoadReport { active: 4, sequences: 4, ..LoadReport::default() };
+        let place = |seconds| told(&load, Duration::from_secs(seconds), &nobody(), WHOLE, 0).more.place_told;
+        let now = place(0);
+        assert_eq!(now, told(&load, Duration::ZERO, &nobody(), WHOLE, 0).more.place);
+        assert!(
+            place(2) <= now / 2 && place(2) > now / 3 && place(60) < now / 30,
+            "{:?} of {now:?}",
+            place(60)
+        );
     }
 
     #[test]
