@@ -26,7 +26,10 @@ pub fn plan(state: &ClusterState, observed: &Observed) -> Plan {
         planner.remove_surplus(demand);
     }
     planner.fill(&mut demands);
-    planner.relieve(&mut demands);
+    while let Freed::Room = planner.relieve(&mut demands) {
+        // What did not fit before may fit now.
+        planner.fill(&mut demands);
+    }
     let shortfalls = demands.iter().filter_map(|demand| planner.shortfall(demand)).collect();
     Plan { based_on: state.epoch(), moves: planner.moves, shortfalls }
 }
@@ -152,7 +155,7 @@ impl<'a> Planner<'a> {
             if demand.serving >= demand.target() {
                 continue;
             }
-            match self.serve(demand) {
+            match self.serve(demand, MoveReason::BelowTarget { target: demand.target() }) {
                 Ok(Freed::Room) => {
                     // What did not fit before may fit now.
                     open.insert(demand.urgency(), demand);
@@ -171,20 +174,20 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// One more serving replica for a model: an unsound one is moved before a new one is placed.
-    fn serve(&mut self, demand: &mut Demand<'a>) -> Result<Freed, Missing> {
+    /// One more serving replica for a model: an unsound one is moved before a new one is placed, for this reason.
+    pub(super) fn serve(&mut self, demand: &mut Demand<'a>, reason: MoveReason) -> Result<Freed, Missing> {
         if self.moves.len() >= MAX_MOVES {
             return Err(Missing::Bound);
         }
         let freed = match demand.unsound.pop_first() {
-            Some((id, (replica, reason))) => {
-                self.relocate(demand, id, replica, reason).inspect_err(|_| {
-                    demand.unsound.insert(id, (replica, reason));
+            Some((id, (replica, trouble))) => {
+                self.relocate(demand, id, replica, trouble).inspect_err(|_| {
+                    demand.unsound.insert(id, (replica, trouble));
                 })?;
                 Freed::Room
             }
             None => {
-                self.place(demand, MoveReason::BelowTarget { target: demand.target() })?;
+                self.place(demand, reason)?;
                 Freed::Nothing
             }
         };
@@ -207,7 +210,7 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    pub(super) fn place(&mut self, demand: &Demand<'a>, reason: MoveReason) -> Result<(), Missing> {
+    fn place(&mut self, demand: &Demand<'a>, reason: MoveReason) -> Result<(), Missing> {
         if self.replicas >= self.state.most_replicas() {
             return Err(Missing::Bound);
         }
@@ -227,7 +230,7 @@ impl<'a> Planner<'a> {
 }
 
 /// Whether serving a demand gave back room elsewhere.
-enum Freed {
+pub(super) enum Freed {
     /// A replica left another node.
     Room,
     /// Nothing.
