@@ -124,11 +124,12 @@ impl<'a> Planner<'a> {
         })
     }
 
-    /// Ends replicas above the target: those that do not serve first, then the most crowded, then the newest.
+    /// Ends replicas above the target: those that do not serve first, then those that do not answer yet, then the most
+    /// crowded, then the newest.
     fn remove_surplus(&mut self, demand: &mut Demand<'a>) {
         while demand.staying() > demand.target() as usize && self.moves.len() < MAX_MOVES {
             let unsound = demand.unsound.pop_last().map(|(id, (replica, _))| (id, replica));
-            let Some((id, replica)) = unsound.or_else(|| self.take_most_crowded(demand)) else { return };
+            let Some((id, replica)) = unsound.or_else(|| self.take_most_spare(demand)) else { return };
             self.room.release(id, replica);
             self.replicas = self.replicas.saturating_sub(1);
             let fence = Fence { replica: id, generation: replica.generation };
@@ -137,11 +138,12 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn take_most_crowded(&self, demand: &mut Demand<'a>) -> Option<(ReplicaId, &'a Replica)> {
+    fn take_most_spare(&self, demand: &mut Demand<'a>) -> Option<(ReplicaId, &'a Replica)> {
         let regions = self.room.filled_regions(demand.key);
-        let most =
-            demand.sound.iter().max_by_key(|(id, replica)| (self.room.crowding(&regions, replica), **id));
-        let id = most.map(|(id, _)| *id)?;
+        let spare = |(id, replica): &(&ReplicaId, &&'a Replica)| {
+            (!self.is_ready(**id, replica), self.room.crowding(&regions, replica), **id)
+        };
+        let id = demand.sound.iter().max_by_key(spare).map(|(id, _)| *id)?;
         demand.serving = demand.serving.saturating_sub(1);
         demand.sound.remove_entry(&id)
     }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::{apply, cluster, register, register_at, set_health, set_heat, spec};
+use crate::support::{
+    apply, apply_move, cluster, place, register, register_at, set_health, set_heat, spec, whole,
+};
 use helixflow_model::{Band, Duty, FeatureLevel, Fence, NodeId, ReplicaId};
 use helixflow_policy::{
     check::check,
@@ -243,6 +245,26 @@ fn substitutes_that_run_nowhere_hold_up_no_other_model() {
     }
     let moves = told(&mut state, &now);
     assert!(moves.len() == 1 && moves[0].starts_with("place model-16 "), "{moves:?}");
+}
+
+#[test]
+fn of_too_many_replicas_those_end_first_that_do_not_answer_yet() {
+    let mut state = cluster(&[("a", 8), ("a", 10)]);
+    register(&mut state, 1, "a");
+    add(&mut state, "m", 1);
+    apply_move(&mut state, place("m", whole(1)));
+    set_heat(&mut state, 1, Duty::Drain, Band::Hot);
+    let now = observed(&state, all);
+    assert_eq!(
+        told(&mut state, &now),
+        ["place m version 1 on node-2: the boards of node-1 are to be relieved"]
+    );
+    set_heat(&mut state, 1, Duty::Full, Band::Cool);
+    let loading = observed(&state, |id| id == ReplicaId(1));
+    let both = observed(&state, all);
+    let first = |now| plan(&state, now).moves.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(first(&loading), ["remove replica-2: more replicas than the 1 to keep"]);
+    assert_eq!(first(&both), ["remove replica-1: more replicas than the 1 to keep"], "the more crowded one");
 }
 
 #[test]
