@@ -67,7 +67,7 @@ impl DigestService for Service {
             let read = NodeReport::try_from(wire);
             read.inspect_err(|error| tracing::debug!(node, %error, "a node is left out of a digest")).ok()
         });
-        let reports = readable.filter(|report| report.region == theirs);
+        let reports = readable.filter(|report| report.region == theirs).collect();
         let nodes = self
             .telemetry
             .hear_of(reports, way, now)
