@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::plan::{in_trouble, is_leaving, takers};
 use crate::support::{
     apply, apply_move, cluster, place, register, register_at, set_health, set_heat, spec, whole,
 };
@@ -325,5 +326,45 @@ proptest! {
         let cool = drained.iter().filter(|drains| !**drains).count();
         prop_assert_eq!(heads(&state).iter().filter(|node| left(node)).count(), wanted.saturating_sub(cool));
         prop_assert!(state.nodes().contains_key(&NodeId(1)));
+    }
+}
+
+/// One thing happens to a node, and to what is seen of it.
+fn happens(state: &mut ClusterState, seen: &mut BTreeSet<Failure>, node: u64, what: u8) {
+    match what {
+        0 => drop(set_heat(state, node, Duty::Full, Band::Cool)),
+        1 => drop(set_heat(state, node, Duty::Drain, Band::Hot)),
+        2 => drop(set_heat(state, node, Duty::Quarantine, Band::Hot)),
+        3 => drop(set_health(state, node, NodeHealth::Lost)),
+        4 => drop(set_health(state, node, NodeHealth::Live)),
+        _ => {
+            let there = state.replicas().iter().filter(|(_, replica)| replica.runs_on(NodeId(node)));
+            seen.extend(there.flat_map(|(id, _)| failed(state, id.0).failures));
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn whoever_leaves_has_a_substitute_that_serves_unless_no_node_could_take_one(
+        replicas in 1..4_u32, events in prop::collection::vec((1..=6_u64, 0..6_u8), 1..16),
+    ) {
+        let mut state = settled(6, replicas);
+        apply(&mut state, Command::AddModel { spec: spec("n", 10, 1) });
+        let mut failures = BTreeSet::new();
+        for (node, what) in events {
+            happens(&mut state, &mut failures, node, what);
+            let now = Observed { failures: failures.clone(), ..observed(&state, |id| id.0 % 2 == 0) };
+            told(&mut state, &now);
+            prop_assert_eq!(plan(&state, &now).moves, []);
+            for (key, spec) in state.models() {
+                let of_model = state.replicas().iter().filter(|(_, replica)| replica.model == *key);
+                let sound: Vec<_> = of_model.map(|(id, _)| *id).filter(|id| !in_trouble(&state, &now, *id)).collect();
+                let leaving = sound.iter().filter(|id| is_leaving(&state, **id)).count();
+                if sound.len() < spec.replicas as usize + leaving {
+                    prop_assert_eq!(takers(&state, &now, key), []);
+                }
+            }
+        }
     }
 }
