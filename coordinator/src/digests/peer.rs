@@ -1,5 +1,6 @@
 //! The way to one other coordinator: the latest message wins, and a slow or silent one delays nobody.
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,7 +67,7 @@ async fn send(
     random: Arc<dyn Randomness>,
     address: String,
 ) {
-    let mut way = Duration::ZERO;
+    let (mut way, mut refused) = (Duration::ZERO, false);
     while messages.changed().await.is_ok() {
         let Some(message) = messages.borrow_and_update().clone() else { continue };
         let way_ms = u64::try_from(way.as_millis()).unwrap_or(u64::MAX);
@@ -74,7 +75,12 @@ async fn send(
         attach(&CallContext::new(RequestId::drawn(random.next_u64())), request.metadata_mut());
         let begun = Instant::now();
         match timeout(CALL_LIMIT, client.tell(request)).await {
-            Ok(Ok(_)) => way = begun.elapsed() / 2,
+            Ok(Ok(_)) => (way, refused) = (begun.elapsed() / 2, false),
+            // The other side's own words, not the network's. Once is enough: the next digest follows in a second.
+            Ok(Err(status)) if status.source().is_none() && !refused => {
+                refused = true;
+                tracing::warn!(%address, message = status.message(), "a coordinator refuses the digests");
+            }
             Ok(Err(status)) => {
                 tracing::debug!(%address, message = status.message(), "a digest was not taken");
             }

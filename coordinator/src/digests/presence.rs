@@ -20,7 +20,7 @@ pub(crate) struct Presence(Arc<Mutex<Heard>>);
 struct Heard {
     since: Option<Instant>,
     last_round: Option<Instant>,
-    /// At most one for each coordinator that the state knows; others are not noted.
+    /// The last sign of each within the lease. Only coordinators that the state knows are noted.
     at: BTreeMap<CoordinatorId, Instant>,
 }
 
@@ -43,6 +43,8 @@ impl Presence {
         if now.saturating_duration_since(before) > LONGEST_PAUSE {
             heard.since = Some(now);
         }
+        // Who was silent for longer counts like one that was never heard, and may be none of the cluster any more.
+        heard.at.retain(|_, at| now.saturating_duration_since(*at) < REPORTER_LEASE);
         let silent = heard.at.iter().map(|(id, at)| (*id, now.saturating_duration_since(*at)));
         let since = heard.since.unwrap_or(now);
         Signs { listening: now.saturating_duration_since(since), silent: silent.collect() }
@@ -67,5 +69,15 @@ mod tests {
         assert_eq!(signs.silent[&CoordinatorId(1)], Duration::from_secs(2));
         assert_eq!(presence.signs(after(begun, 4)).listening, Duration::from_secs(4));
         assert_eq!(presence.signs(after(begun, 8)).listening, Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn one_that_has_been_silent_for_a_lease_is_forgotten() {
+        let (presence, begun) = (Presence::default(), Instant::now());
+        presence.note(CoordinatorId(1), begun);
+        presence.note(CoordinatorId(2), begun + REPORTER_LEASE / 2);
+        let signs = presence.signs(begun + REPORTER_LEASE);
+        assert_eq!(signs.silent.into_keys().collect::<Vec<_>>(), [CoordinatorId(2)]);
+        assert_eq!(presence.0.lock().at.len(), 1);
     }
 }

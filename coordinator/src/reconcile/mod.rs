@@ -116,7 +116,7 @@ async fn judge_round(
 }
 
 async fn plan_round(proposer: &Proposer<'_>, seen: &Seen<'_>, observer: &mut Observer) {
-    let plan = plan(seen.state, &observer.observed(seen.state, seen.reports, &seen.leases, seen.now));
+    let plan = plan(seen.state, &observer.observed(seen.reports, &seen.leases, seen.now));
     log_plan(&plan);
     if let Some(command) = plan.into_command() {
         proposer.propose(command).await;

@@ -73,18 +73,11 @@ impl Observer {
     }
 
     /// What the planner goes by.
-    pub(super) fn observed(
-        &mut self,
-        state: &ClusterState,
-        reports: &Reports,
-        leases: &Leases,
-        now: Instant,
-    ) -> Observed {
-        let is_relieved = state.nodes().values().any(|node| !node.heat.heat.duty.keeps_shards());
+    pub(super) fn observed(&mut self, reports: &Reports, leases: &Leases, now: Instant) -> Observed {
         Observed {
             live: leases.live(&self.terms),
             failures: self.failures.recent(now.saturating_duration_since(self.origin)),
-            ready: if is_relieved { ready(reports) } else { BTreeSet::new() },
+            ready: ready(reports),
         }
     }
 }
@@ -96,4 +89,58 @@ fn ready(reports: &Reports) -> BTreeSet<(Fence, NodeId)> {
         answering.map(|replica| (replica.fence, report.node)).collect::<Vec<_>>()
     };
     reports.iter().flat_map(|(_, heard)| of(&heard.report)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use helixflow_model::{
+        Epoch, Generation, LoadReport, ModelId, NumericsClass, Region, ReplicaId, ReplicaReport,
+    };
+
+    use super::*;
+    use crate::telemetry::Telemetry;
+
+    /// What is published of a node that has a replica which answers and one which loads.
+    async fn reports(node: NodeId) -> Reports {
+        let replica = |id, phase| ReplicaReport {
+            fence: fence(id),
+            epoch: Epoch(1),
+            model: ModelId::new("m").expect("a valid name"),
+            version: "1".to_owned(),
+            phase,
+            detail: String::new(),
+            numerics: NumericsClass("cpu-1".to_owned()),
+            load: LoadReport::default(),
+            boards: Vec::new(),
+        };
+        let report = NodeReport {
+            node,
+            region: Region::new("eu-1").expect("a valid name"),
+            advertise: "127.0.0.1:7001".to_owned(),
+            sequence: 1,
+            age: Duration::ZERO,
+            boards: Vec::new(),
+            replicas: vec![replica(1, ReplicaPhase::Ready), replica(2, ReplicaPhase::Loading)],
+        };
+        let telemetry = Telemetry::new();
+        let mut published = telemetry.watch();
+        telemetry.hear(report, 1, Instant::now()).expect("room");
+        tokio::spawn(telemetry.publish());
+        published.changed().await.expect("a publisher");
+        let reports = published.borrow_and_update();
+        reports.as_ref().clone()
+    }
+
+    fn fence(id: u64) -> Fence {
+        Fence { replica: ReplicaId(id), generation: Generation(1) }
+    }
+
+    #[tokio::test]
+    async fn the_planner_is_told_who_answers_while_no_boards_are_to_be_relieved() {
+        let (state, node, now) = (ClusterState::default(), NodeId(1), Instant::now());
+        let reports = reports(node).await;
+        let mut observer = Observer::begin(LeaseTerms::default(), &state, now);
+        let leases = observer.leases(&state, &reports, now);
+        assert_eq!(observer.observed(&reports, &leases, now).ready, [(fence(1), node)].into());
+    }
 }

@@ -74,22 +74,23 @@ impl Telemetry {
     }
 
     /// Takes in what another coordinator heard of nodes, `way` ago or longer by the ages that the reports name; tells how
-    /// many of them are news.
+    /// many of them are news. Of more nodes than there is room for, those that came first are taken in all the same.
     pub(crate) fn hear_of(
         &self,
-        reports: impl Iterator<Item = NodeReport>,
+        reports: Vec<NodeReport>,
         way: Duration,
         now: Instant,
     ) -> Result<usize, TooManyNodes> {
         let mut held = self.held.lock();
         let (mut count, mut most) = (0, None);
-        for report in reports {
+        let taken = reports.into_iter().try_for_each(|report| {
             let news = held.reports.hear_of(report, way, now)?;
             count += usize::from(news.is_some());
             most = most.max(news);
-        }
+            Ok(())
+        });
         self.tell(held, most);
-        Ok(count)
+        taken.map(|()| count)
     }
 
     /// Takes a report in, unless a newer stream of the same node has spoken.

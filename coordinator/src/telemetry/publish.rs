@@ -61,6 +61,7 @@ impl Telemetry {
 #[cfg(test)]
 mod tests {
     use helixflow_model::{NodeId, ReplicaPhase};
+    use helixflow_policy::state::MAX_NODES;
     use tokio::sync::watch;
 
     use super::super::reports::Reports;
@@ -100,6 +101,16 @@ mod tests {
         watch.changed().await.expect("a publisher");
         assert_eq!(watch.borrow_and_update().get(NodeId(1)).map(|heard| heard.report.sequence), Some(3));
         assert!(begun.elapsed() <= SHORT_PAUSE + Duration::from_millis(1), "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_taken_in_is_published_even_where_there_is_no_room_for_the_rest() {
+        let (telemetry, mut watch, _) = published().await;
+        let told: Vec<_> = (2..=MAX_NODES as u64 + 1).map(|node| report(node, 1)).collect();
+        assert!(telemetry.hear_of(told, Duration::ZERO, Instant::now()).is_err());
+        let more = tokio::time::timeout(Duration::from_secs(60), watch.changed());
+        assert!(more.await.is_ok());
+        assert_eq!(watch.borrow_and_update().iter().count(), MAX_NODES);
     }
 
     #[tokio::test(start_paused = true)]

@@ -7,19 +7,20 @@ use std::time::Duration;
 
 use helixflow_model::{BoardLimits, BoardReading, BoardReport, NodeReport};
 
-/// A report as it is passed on, `held` after it came: its ages grow by that.
+/// A report as it is passed on, `held` after it came: its age grows by that. The ages of its boards stay, for they count
+/// from when it was made.
 pub fn condensed(report: &NodeReport, held: Duration) -> NodeReport {
     NodeReport {
         age: report.age.saturating_add(held),
-        boards: report.boards.iter().map(|board| condensed_board(board, held)).collect(),
+        boards: report.boards.iter().map(condensed_board).collect(),
         ..report.clone()
     }
 }
 
-fn condensed_board(board: &BoardReport, held: Duration) -> BoardReport {
+fn condensed_board(board: &BoardReport) -> BoardReport {
     let mut info = board.info.clone();
     info.limits = BoardLimits::default();
     let BoardReading { core, memory, power, core_clock, reasons, .. } = board.reading;
     let reading = BoardReading { core, memory, power, core_clock, reasons, ..BoardReading::default() };
-    BoardReport { info, reading, age: board.age.saturating_add(held), standing: board.standing }
+    BoardReport { info, reading, age: board.age, standing: board.standing }
 }

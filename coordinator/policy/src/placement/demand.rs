@@ -44,10 +44,9 @@ impl<'a> Demand<'a> {
         self.sound.len() + self.unsound.len()
     }
 
-    /// Replicas above the target, which stand in for those that leave.
+    /// Serving replicas above the target, which stand in for those that leave. An unsound one stands in for nobody.
     pub(super) fn substitutes(&self) -> usize {
-        let all = self.serving as usize + self.unsound.len();
-        all.saturating_sub(self.target() as usize).min(self.leaving.len())
+        (self.serving.saturating_sub(self.target()) as usize).min(self.leaving.len())
     }
 
     /// Those that leave, the most urgent first.

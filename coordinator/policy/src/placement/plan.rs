@@ -14,7 +14,7 @@ pub struct Observed {
     pub live: BTreeSet<NodeId>,
     /// Replicas that nodes reported as failed, the recent past included: [`FailureLog::recent`](super::FailureLog).
     pub failures: BTreeSet<Failure>,
-    /// The parts of replicas that answer, by the word of their nodes. It matters only while boards are to be relieved.
+    /// The parts of replicas that answer, by the word of their nodes.
     pub ready: BTreeSet<(Fence, NodeId)>,
 }
 

@@ -26,7 +26,10 @@ pub fn plan(state: &ClusterState, observed: &Observed) -> Plan {
         planner.remove_surplus(demand);
     }
     planner.fill(&mut demands);
-    planner.relieve(&mut demands);
+    while let Freed::Room = planner.relieve(&mut demands) {
+        // What did not fit before may fit now.
+        planner.fill(&mut demands);
+    }
     let shortfalls = demands.iter().filter_map(|demand| planner.shortfall(demand)).collect();
     Plan { based_on: state.epoch(), moves: planner.moves, shortfalls }
 }
@@ -121,11 +124,12 @@ impl<'a> Planner<'a> {
         })
     }
 
-    /// Ends replicas above the target: those that do not serve first, then the most crowded, then the newest.
+    /// Ends replicas above the target: those that do not serve first, then those that do not answer yet, then the most
+    /// crowded, then the newest.
     fn remove_surplus(&mut self, demand: &mut Demand<'a>) {
         while demand.staying() > demand.target() as usize && self.moves.len() < MAX_MOVES {
             let unsound = demand.unsound.pop_last().map(|(id, (replica, _))| (id, replica));
-            let Some((id, replica)) = unsound.or_else(|| self.take_most_crowded(demand)) else { return };
+            let Some((id, replica)) = unsound.or_else(|| self.take_most_spare(demand)) else { return };
             self.room.release(id, replica);
             self.replicas = self.replicas.saturating_sub(1);
             let fence = Fence { replica: id, generation: replica.generation };
@@ -134,11 +138,12 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn take_most_crowded(&self, demand: &mut Demand<'a>) -> Option<(ReplicaId, &'a Replica)> {
+    fn take_most_spare(&self, demand: &mut Demand<'a>) -> Option<(ReplicaId, &'a Replica)> {
         let regions = self.room.filled_regions(demand.key);
-        let most =
-            demand.sound.iter().max_by_key(|(id, replica)| (self.room.crowding(&regions, replica), **id));
-        let id = most.map(|(id, _)| *id)?;
+        let spare = |(id, replica): &(&ReplicaId, &&'a Replica)| {
+            (!self.is_ready(**id, replica), self.room.crowding(&regions, replica), **id)
+        };
+        let id = demand.sound.iter().max_by_key(spare).map(|(id, _)| *id)?;
         demand.serving = demand.serving.saturating_sub(1);
         demand.sound.remove_entry(&id)
     }
@@ -152,7 +157,7 @@ impl<'a> Planner<'a> {
             if demand.serving >= demand.target() {
                 continue;
             }
-            match self.serve(demand) {
+            match self.serve(demand, MoveReason::BelowTarget { target: demand.target() }) {
                 Ok(Freed::Room) => {
                     // What did not fit before may fit now.
                     open.insert(demand.urgency(), demand);
@@ -171,20 +176,20 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// One more serving replica for a model: an unsound one is moved before a new one is placed.
-    fn serve(&mut self, demand: &mut Demand<'a>) -> Result<Freed, Missing> {
+    /// One more serving replica for a model: an unsound one is moved before a new one is placed, for this reason.
+    pub(super) fn serve(&mut self, demand: &mut Demand<'a>, reason: MoveReason) -> Result<Freed, Missing> {
         if self.moves.len() >= MAX_MOVES {
             return Err(Missing::Bound);
         }
         let freed = match demand.unsound.pop_first() {
-            Some((id, (replica, reason))) => {
-                self.relocate(demand, id, replica, reason).inspect_err(|_| {
-                    demand.unsound.insert(id, (replica, reason));
+            Some((id, (replica, trouble))) => {
+                self.relocate(demand, id, replica, trouble).inspect_err(|_| {
+                    demand.unsound.insert(id, (replica, trouble));
                 })?;
                 Freed::Room
             }
             None => {
-                self.place(demand, MoveReason::BelowTarget { target: demand.target() })?;
+                self.place(demand, reason)?;
                 Freed::Nothing
             }
         };
@@ -207,7 +212,7 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    pub(super) fn place(&mut self, demand: &Demand<'a>, reason: MoveReason) -> Result<(), Missing> {
+    fn place(&mut self, demand: &Demand<'a>, reason: MoveReason) -> Result<(), Missing> {
         if self.replicas >= self.state.most_replicas() {
             return Err(Missing::Bound);
         }
@@ -227,7 +232,7 @@ impl<'a> Planner<'a> {
 }
 
 /// Whether serving a demand gave back room elsewhere.
-enum Freed {
+pub(super) enum Freed {
     /// A replica left another node.
     Room,
     /// Nothing.

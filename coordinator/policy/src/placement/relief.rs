@@ -8,7 +8,10 @@ use std::cmp::Reverse;
 
 use helixflow_model::Fence;
 
-use super::{demand::Demand, planner::Planner};
+use super::{
+    demand::Demand,
+    planner::{Freed, Planner},
+};
 use crate::state::{MAX_MOVES, Move, MoveReason};
 
 /// Substitutes under way at a time in the whole cluster: a row of machines that overheats is relieved within minutes, and
@@ -37,8 +40,10 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Places substitutes, for boards that get nothing any more first.
-    pub(super) fn relieve(&mut self, demands: &mut [Demand<'a>]) {
+    /// Gives substitutes to replicas that leave, on boards that get nothing any more first: one that was lost or failed is
+    /// moved, else one is placed.
+    pub(super) fn relieve(&mut self, demands: &mut [Demand<'a>]) -> Freed {
+        let mut freed = Freed::Nothing;
         let mut under_way: usize = demands.iter().map(Demand::substitutes).sum();
         let mut open: Vec<_> = demands.iter_mut().filter(|demand| !demand.leaving.is_empty()).collect();
         let worst = |demand: &Demand<'_>| demand.leaving.values().map(|leaving| leaving.duty).max();
@@ -46,15 +51,19 @@ impl<'a> Planner<'a> {
         for demand in open {
             for (_, leaving) in demand.by_urgency().into_iter().skip(demand.substitutes()) {
                 if under_way >= MAX_RELIEFS || self.moves.len() >= MAX_MOVES {
-                    return;
+                    return freed;
                 }
-                if let Err(why) = self.place(demand, MoveReason::BoardsDrain { node: leaving.node }) {
-                    self.stuck.insert(demand.key, why);
-                    break;
+                match self.serve(demand, MoveReason::BoardsDrain { node: leaving.node }) {
+                    Ok(Freed::Room) => freed = Freed::Room,
+                    Ok(Freed::Nothing) => {}
+                    Err(why) => {
+                        self.stuck.insert(demand.key, why);
+                        break;
+                    }
                 }
-                demand.serving += 1;
                 under_way += 1;
             }
         }
+        freed
     }
 }

@@ -37,7 +37,7 @@ fn board(Heat { duty, band }: Heat) -> BoardReport {
     }
 }
 
-fn report(node: u64, boards: &[Heat]) -> NodeReport {
+pub(crate) fn report(node: u64, boards: &[Heat]) -> NodeReport {
     NodeReport {
         node: NodeId(node),
         region: region("a"),

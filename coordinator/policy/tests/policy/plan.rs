@@ -284,7 +284,7 @@ fn any_situation() -> impl Strategy<Value = (ClusterState, Observed)> {
 }
 
 /// Whether a replica runs on a lost node, or failed.
-fn in_trouble(state: &ClusterState, observed: &Observed, id: ReplicaId) -> bool {
+pub(crate) fn in_trouble(state: &ClusterState, observed: &Observed, id: ReplicaId) -> bool {
     let replica = &state.replicas()[&id];
     let fence = Fence { replica: id, generation: replica.generation };
     replica.parts.iter().any(|part| state.nodes()[&part.node].health == NodeHealth::Lost)
@@ -292,13 +292,13 @@ fn in_trouble(state: &ClusterState, observed: &Observed, id: ReplicaId) -> bool 
 }
 
 /// Whether a replica runs on boards that are to be relieved.
-fn is_leaving(state: &ClusterState, id: ReplicaId) -> bool {
+pub(crate) fn is_leaving(state: &ClusterState, id: ReplicaId) -> bool {
     let parts = &state.replicas()[&id].parts;
     parts.iter().any(|part| !state.nodes()[&part.node].heat.heat.duty.keeps_shards())
 }
 
 /// Nodes that could take one more replica of a model.
-fn takers(state: &ClusterState, observed: &Observed, key: &ModelKey) -> Vec<NodeId> {
+pub(crate) fn takers(state: &ClusterState, observed: &Observed, key: &ModelKey) -> Vec<NodeId> {
     let committed = state.committed();
     let has = |id: &NodeId| state.replicas().values().any(|r| r.model == *key && r.runs_on(*id));
     let failed = |id: &NodeId| observed.failures.iter().any(|f| f.node == *id && f.model == *key);

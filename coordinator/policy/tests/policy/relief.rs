@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::{apply, cluster, register, register_at, set_heat, spec};
+use crate::plan::{in_trouble, is_leaving, takers};
+use crate::support::{
+    apply, apply_move, cluster, place, register, register_at, set_health, set_heat, spec, whole,
+};
 use helixflow_model::{Band, Duty, FeatureLevel, Fence, NodeId, ReplicaId};
 use helixflow_policy::{
     check::check,
-    placement::{MAX_RELIEFS, Missing, Observed, plan},
-    state::{ClusterState, Command, Outcome},
+    placement::{Failure, MAX_RELIEFS, Missing, Observed, plan},
+    state::{ClusterState, Command, NodeHealth, Outcome},
 };
 use proptest::prelude::*;
 
@@ -157,6 +160,114 @@ fn a_substitute_that_is_not_needed_any_more_ends_as_surplus() {
     assert_eq!(heads(&state), [1].into());
 }
 
+/// One model whose replica is in quarantine on node 1, with a substitute on node 2 that still loads, and node 3 free.
+fn with_a_substitute() -> ClusterState {
+    let mut state = settled(3, 1);
+    set_heat(&mut state, 1, Duty::Quarantine, Band::Hot);
+    let now = observed(&state, all);
+    assert_eq!(
+        told(&mut state, &now),
+        ["place m version 1 on node-2: the boards of node-1 are to be relieved"]
+    );
+    state
+}
+
+/// Nobody answers, and a replica has failed where it stands.
+fn failed(state: &ClusterState, id: u64) -> Observed {
+    let replica = &state.replicas()[&ReplicaId(id)];
+    let fence = Fence { replica: ReplicaId(id), generation: replica.generation };
+    let failure = Failure { model: replica.model.clone(), node: replica.head().unwrap(), fence };
+    Observed { failures: [failure].into(), ..observed(state, |_| false) }
+}
+
+#[test]
+fn a_substitute_that_is_lost_or_fails_is_moved_to_another_node() {
+    let mut state = with_a_substitute();
+    let now = failed(&state, 2);
+    assert_eq!(told(&mut state, &now), ["move replica-2 to node-3: it failed on node-2"]);
+
+    let mut state = with_a_substitute();
+    set_health(&mut state, 2, NodeHealth::Lost);
+    let now = observed(&state, |_| false);
+    assert_eq!(told(&mut state, &now), ["move replica-2 to node-3: node-2 is lost"]);
+    let now = observed(&state, all);
+    assert_eq!(told(&mut state, &now), ["remove replica-1: the boards of node-1 are to be relieved"]);
+}
+
+#[test]
+fn a_substitute_that_failed_everywhere_stays_and_its_model_is_missed() {
+    let mut state = with_a_substitute();
+    let mut now = failed(&state, 2);
+    assert_eq!(told(&mut state, &now).len(), 1);
+    now.failures.extend(failed(&state, 2).failures);
+    assert!(told(&mut state, &now).is_empty());
+    let short = plan(&state, &now).shortfalls;
+    assert_eq!((short[0].missing, &short[0].why), (1, &Missing::FailedEverywhere));
+}
+
+#[test]
+fn a_failed_substitute_that_leaves_makes_room_for_another_model() {
+    let mut state = cluster(&[("a", 10), ("a", 10), ("a", 6)]);
+    register(&mut state, 1, "a");
+    add(&mut state, "m", 1);
+    let now = observed(&state, all);
+    told(&mut state, &now);
+    set_heat(&mut state, 1, Duty::Quarantine, Band::Hot);
+    told(&mut state, &now);
+    assert_eq!(apply(&mut state, Command::AddModel { spec: spec("n", 10, 1) }), Outcome::Applied);
+    let now = failed(&state, 2);
+    assert_eq!(
+        told(&mut state, &now),
+        [
+            "move replica-2 to node-3: it failed on node-2",
+            "place n version 1 on node-2: fewer replicas than the 1 to keep",
+        ]
+    );
+}
+
+#[test]
+fn substitutes_that_run_nowhere_hold_up_no_other_model() {
+    let mut state = cluster(&vec![("a", 10); 2 * MAX_RELIEFS + 2]);
+    register(&mut state, 1, "a");
+    for model in 0..=MAX_RELIEFS {
+        add(&mut state, &format!("model-{model:02}"), 1);
+    }
+    let now = observed(&state, all);
+    told(&mut state, &now);
+    for node in heads(&state) {
+        set_heat(&mut state, node, Duty::Drain, Band::Hot);
+    }
+    assert_eq!(told(&mut state, &now).len(), MAX_RELIEFS, "one waits");
+    let substitutes: Vec<u64> = state.replicas().keys().map(|id| id.0).skip(MAX_RELIEFS + 1).collect();
+    let mut now = observed(&state, |_| false);
+    for failure in substitutes.iter().flat_map(|id| failed(&state, *id).failures) {
+        let everywhere = state.nodes().keys().map(|node| Failure { node: *node, ..failure.clone() });
+        now.failures.extend(everywhere);
+    }
+    let moves = told(&mut state, &now);
+    assert!(moves.len() == 1 && moves[0].starts_with("place model-16 "), "{moves:?}");
+}
+
+#[test]
+fn of_too_many_replicas_those_end_first_that_do_not_answer_yet() {
+    let mut state = cluster(&[("a", 8), ("a", 10)]);
+    register(&mut state, 1, "a");
+    add(&mut state, "m", 1);
+    apply_move(&mut state, place("m", whole(1)));
+    set_heat(&mut state, 1, Duty::Drain, Band::Hot);
+    let now = observed(&state, all);
+    assert_eq!(
+        told(&mut state, &now),
+        ["place m version 1 on node-2: the boards of node-1 are to be relieved"]
+    );
+    set_heat(&mut state, 1, Duty::Full, Band::Cool);
+    let loading = observed(&state, |id| id == ReplicaId(1));
+    let both = observed(&state, all);
+    let first = |now| plan(&state, now).moves.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(first(&loading), ["remove replica-2: more replicas than the 1 to keep"]);
+    assert_eq!(first(&both), ["remove replica-1: more replicas than the 1 to keep"], "the more crowded one");
+}
+
 #[test]
 fn few_replicas_leave_at_a_time_and_those_in_quarantine_first() {
     let nodes = 2 * MAX_RELIEFS as u64 + 2;
@@ -215,5 +326,45 @@ proptest! {
         let cool = drained.iter().filter(|drains| !**drains).count();
         prop_assert_eq!(heads(&state).iter().filter(|node| left(node)).count(), wanted.saturating_sub(cool));
         prop_assert!(state.nodes().contains_key(&NodeId(1)));
+    }
+}
+
+/// One thing happens to a node, and to what is seen of it.
+fn happens(state: &mut ClusterState, seen: &mut BTreeSet<Failure>, node: u64, what: u8) {
+    match what {
+        0 => drop(set_heat(state, node, Duty::Full, Band::Cool)),
+        1 => drop(set_heat(state, node, Duty::Drain, Band::Hot)),
+        2 => drop(set_heat(state, node, Duty::Quarantine, Band::Hot)),
+        3 => drop(set_health(state, node, NodeHealth::Lost)),
+        4 => drop(set_health(state, node, NodeHealth::Live)),
+        _ => {
+            let there = state.replicas().iter().filter(|(_, replica)| replica.runs_on(NodeId(node)));
+            seen.extend(there.flat_map(|(id, _)| failed(state, id.0).failures));
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn whoever_leaves_has_a_substitute_that_serves_unless_no_node_could_take_one(
+        replicas in 1..4_u32, events in prop::collection::vec((1..=6_u64, 0..6_u8), 1..16),
+    ) {
+        let mut state = settled(6, replicas);
+        apply(&mut state, Command::AddModel { spec: spec("n", 10, 1) });
+        let mut failures = BTreeSet::new();
+        for (node, what) in events {
+            happens(&mut state, &mut failures, node, what);
+            let now = Observed { failures: failures.clone(), ..observed(&state, |id| id.0 % 2 == 0) };
+            told(&mut state, &now);
+            prop_assert_eq!(plan(&state, &now).moves, []);
+            for (key, spec) in state.models() {
+                let of_model = state.replicas().iter().filter(|(_, replica)| replica.model == *key);
+                let sound: Vec<_> = of_model.map(|(id, _)| *id).filter(|id| !in_trouble(&state, &now, *id)).collect();
+                let leaving = sound.iter().filter(|id| is_leaving(&state, **id)).count();
+                if sound.len() < spec.replicas as usize + leaving {
+                    prop_assert_eq!(takers(&state, &now, key), []);
+                }
+            }
+        }
     }
 }

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use crate::heat::report;
 use crate::support::{cluster, region, register, register_at, set_health};
 use helixflow_model::{CoordinatorId, FeatureLevel, NodeId};
 use helixflow_policy::{
     failover::{
-        Lease, LeaseTerms, Leases, REPORTER_LEASE, Signs, Wards, is_reporter, judge, listeners, spans_regions,
+        Lease, LeaseTerms, Leases, REPORTER_LEASE, Signs, Wards, condensed, is_reporter, judge, listeners,
+        spans_regions,
     },
-    state::{ClusterState, Command, NodeHealth},
+    state::{ClusterState, Command, Heat, NodeHealth},
 };
 use proptest::prelude::*;
 
@@ -104,6 +106,15 @@ fn a_judge_touches_only_its_wards_and_doubts_itself_by_them_alone() {
     assert_eq!(judged(3, false, true), [2], "b's node is back");
     assert_eq!(judged(1, false, true), <[u64; 0]>::default(), "all of a is silent: the judge may be cut off");
     assert_eq!(judged(3, false, false), <[u64; 0]>::default());
+}
+
+#[test]
+fn a_report_that_is_passed_on_ages_and_its_boards_ages_count_from_when_it_was_made() {
+    let mut said = report(1, &[Heat::default()]);
+    (said.age, said.boards[0].age) = (Duration::from_millis(40), Duration::from_millis(200));
+    let passed_on = condensed(&said, Duration::from_secs(3));
+    assert_eq!(passed_on.age, Duration::from_millis(3040));
+    assert_eq!(passed_on.boards[0].age, Duration::from_millis(200), "the report's own age comes on top");
 }
 
 proptest! {
