@@ -131,6 +131,20 @@ async fn a_board_whose_clock_cannot_be_locked_is_held_by_its_power_limit() {
 }
 
 #[tokio::test]
+async fn a_power_limit_that_an_operator_has_lowered_is_never_raised() {
+    let errors = json!({ "nvmlDeviceSetGpuLockedClocks": 3 });
+    let world = World::new(json!([{ "errors": errors, "power_limit_now": 400_000 }]));
+    let gpus = world.gpus().await;
+    let boards = gpus.boards();
+    for clock in [1980, 1891, 1095, 210] {
+        within(boards[0].limit_clock(Some(MegaHertz(clock)))).await.expect("a limit that is set");
+    }
+    let limits = world.script.set();
+    let limits: Vec<_> = limits.iter().filter_map(|line| line.rsplit(' ').next()).collect();
+    assert_eq!(limits, ["400000", "389000", "300000", "200000"], "95 % of 700 W would be 675 W");
+}
+
+#[tokio::test]
 async fn a_power_limit_is_put_back_by_the_next_start() {
     let world = World::new(json!([{ "errors": { "nvmlDeviceSetGpuLockedClocks": 3 } }]));
     let gpus = world.gpus().await;
