@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use helixflow_control::ClockOrder;
+use helixflow_control::{ClockOrder, HeldBy};
 use helixflow_model::{BoardId, MegaHertz};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, mpsc};
@@ -43,15 +43,15 @@ impl Clock {
         &self.board.info().board
     }
 
-    async fn limit(&self, clock: Option<MegaHertz>) -> Result<(), ClockError> {
+    async fn limit(&self, clock: Option<MegaHertz>) -> Result<HeldBy, ClockError> {
         let _turn = self.turn.lock().await;
         let call = self.board.limit_clock(clock);
         tokio::time::timeout(CLOCK_LIMIT, call).await.unwrap_or_else(|_| Err(ClockError::Failed(Late.into())))
     }
 
-    async fn release(&self) -> Result<(), ClockError> {
+    async fn release(&self) -> Result<HeldBy, ClockError> {
         let board = self.board();
-        self.limit(None).await.inspect(|()| tracing::info!(%board, "its clock is let go")).inspect_err(
+        self.limit(None).await.inspect(|_| tracing::info!(%board, "its clock is let go")).inspect_err(
             |error| tracing::error!(%board, error = %chain(error), "its clock could not be let go"),
         )
     }
@@ -92,7 +92,7 @@ impl Hold {
     pub(super) fn step(
         &mut self,
         order: Option<ClockOrder>,
-        done: impl FnOnce(Result<(), ClockError>) + Send + 'static,
+        done: impl FnOnce(Result<HeldBy, ClockError>) + Send + 'static,
     ) {
         self.next = order.or(self.next.take());
         if self.under_way.is_some() {
@@ -109,11 +109,11 @@ impl Hold {
     }
 
     /// The order under way is over. Whether it was refused for good.
-    pub(super) fn finished(&mut self, outcome: &Result<(), ClockError>) -> bool {
+    pub(super) fn finished(&mut self, outcome: &Result<HeldBy, ClockError>) -> bool {
         let Some((order, _)) = self.under_way.take() else { return false };
         let board = self.clock.board();
         match outcome {
-            Ok(()) => {
+            Ok(_) => {
                 self.set = matches!(order, ClockOrder::Limit(_));
                 self.held = self.set;
                 self.failing = false;

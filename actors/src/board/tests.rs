@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use helixflow_control::ClockOrder;
+use helixflow_control::{ClockOrder, HeldBy};
 use helixflow_model::{
     BoardId, BoardInfo, BoardLimits, BoardReading, DeviceKind, LoadReport, MegaHertz, MilliCelsius,
     NumericsClass, Permille, Sensed,
@@ -67,11 +67,11 @@ impl Board for Hot {
         std::future::ready(Ok(reading)).boxed()
     }
 
-    fn limit_clock(&self, clock: Option<MegaHertz>) -> BoxFuture<'_, Result<(), ClockError>> {
+    fn limit_clock(&self, clock: Option<MegaHertz>) -> BoxFuture<'_, Result<HeldBy, ClockError>> {
         async move {
             tokio::time::sleep(SETTING).await;
             self.set.send_modify(|set| set.push(clock));
-            Ok(())
+            Ok(HeldBy::Clock)
         }
         .boxed()
     }

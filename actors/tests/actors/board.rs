@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use helixflow_actors::{Board, BoardError, ClockError};
+use helixflow_control::HeldBy;
 use helixflow_model::{
     BoardId, BoardInfo, BoardLimits, BoardReading, ClockReasons, DeviceKind, MegaHertz, MilliCelsius,
     MilliWatts, Permille, Sensed,
@@ -42,6 +43,8 @@ pub(crate) enum Obedience {
     NotPermitted,
     /// Somebody else sets it otherwise at once.
     Overruled,
+    /// Its power limit is lowered, and the clock stays where it was.
+    ByPower,
     Blocks,
 }
 
@@ -122,7 +125,7 @@ impl Board for FakeBoard {
         .boxed()
     }
 
-    fn limit_clock(&self, clock: Option<MegaHertz>) -> BoxFuture<'_, Result<(), ClockError>> {
+    fn limit_clock(&self, clock: Option<MegaHertz>) -> BoxFuture<'_, Result<HeldBy, ClockError>> {
         let obedience = *self.obedience.borrow();
         self.orders.send_modify(|orders| *orders += 1);
         async move {
@@ -130,12 +133,13 @@ impl Board for FakeBoard {
                 Obedience::Obeys => {
                     tokio::time::sleep(SETTING).await;
                     self.clock.send_replace(clock);
-                    Ok(())
+                    Ok(HeldBy::Clock)
                 }
                 Obedience::Overruled => {
                     self.clock.send_replace(Some(HIGHEST));
-                    Ok(())
+                    Ok(HeldBy::Clock)
                 }
+                Obedience::ByPower => Ok(HeldBy::Power),
                 Obedience::Fails => Err(ClockError::Failed("not today".into())),
                 Obedience::NotPermitted => {
                     Err(ClockError::NotPermitted { why: "only root may set clocks".to_owned() })

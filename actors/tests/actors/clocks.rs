@@ -1,9 +1,11 @@
 //! Clocks: what the governor asks for is carried out, and let go in the end, whichever way that comes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use helixflow_env::Env;
 use helixflow_model::{ClockControl, NodeReport, ReplicaPhase};
+use tokio::time::Instant;
 
 use crate::board::{Answer, FakeBoard, HIGHEST, Obedience, TOO_HOT};
 use crate::coordinator::Coordinator;
@@ -85,6 +87,22 @@ async fn a_clock_that_somebody_else_has_set_is_theirs_also_when_the_node_ends() 
     node.shut_down();
     in_time(node.ended()).await;
     assert_eq!(*board.clock.borrow(), Some(HIGHEST));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_board_that_is_held_by_its_power_limit_stays_ours_whatever_its_clock_is() {
+    let env = Env::simulated(11);
+    let coordinator = Coordinator::start(&env).await;
+    let (host, _log) = FakeHost::new(Mood::Well);
+    let board = hot("hot");
+    board.obedience.send_replace(Obedience::ByPower);
+    let _node = start_with(&env, &host, [&board]).await;
+    is_ordered(&board, 1).await;
+    // Another hand would be noticed within seconds.
+    let since = Instant::now();
+    let report = coordinator.report(|_| since.elapsed() > Duration::from_secs(60)).await;
+    assert_eq!(control(&report), Some(ClockControl::Governed));
+    assert!(report.boards[0].standing.target_clock.is_some(), "{report:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use helixflow_actors::ClockError;
+use helixflow_control::HeldBy;
 use helixflow_model::{BoardId, BoardLimits, MegaHertz, MilliWatts};
 use parking_lot::Mutex;
 
@@ -65,14 +66,14 @@ impl ClockOf {
     }
 
     /// Holds the clock at or below `most`, or lets it run freely; where nothing of ours is set, the latter only asks
-    /// whether it would be allowed.
-    pub(super) async fn limit(&self, most: Option<MegaHertz>) -> Result<(), ClockError> {
+    /// whether it would be allowed. Tells by what it is held.
+    pub(super) async fn limit(&self, most: Option<MegaHertz>) -> Result<HeldBy, ClockError> {
         let outcome = match most {
             Some(most) => self.hold(most).await,
             None if self.settings.lock().setting(&self.board).is_some() => {
-                undo(&self.reader, &self.settings, &self.board).await
+                undo(&self.reader, &self.settings, &self.board).await.map(|()| HeldBy::Clock)
             }
-            None => self.may_set().await,
+            None => self.may_set().await.map(|()| HeldBy::Clock),
         };
         outcome.map_err(|error| match error {
             SetError::Refused(Refusal::NotPermitted(why) | Refusal::Unsupported(why)) => {
@@ -86,13 +87,13 @@ impl ClockOf {
         done(self.reader.ask(&self.board, Ask::MaySet).await?)
     }
 
-    async fn hold(&self, most: MegaHertz) -> Result<(), SetError> {
+    async fn hold(&self, most: MegaHertz) -> Result<HeldBy, SetError> {
         // A power limit that an earlier life left is ours to put back: it is kept in view.
         let is_power = matches!(self.settings.lock().setting(&self.board), Some(Setting::PowerLimit { .. }));
         if self.means() == Means::Clock && !is_power {
             match self.set(Setting::LockedClock, Ask::LockClock(most)).await {
                 Err(SetError::Refused(Refusal::Unsupported(_))) => *self.means.lock() = Means::Power,
-                outcome => return outcome,
+                outcome => return outcome.map(|()| HeldBy::Clock),
             }
         }
         if let Means::Nothing(why) = self.means() {
@@ -105,7 +106,8 @@ impl ClockOf {
             )
         })?;
         let setting = self.power_setting(now, limit)?;
-        self.set(setting, Ask::SetPowerLimit(limit)).await
+        self.set(setting, Ask::SetPowerLimit(limit)).await?;
+        Ok(HeldBy::Power)
     }
 
     fn means(&self) -> Means {

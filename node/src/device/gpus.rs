@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use helixflow_actors::{Board, BoardError, ClockError};
+use helixflow_control::HeldBy;
 use helixflow_env::Disk;
 use helixflow_model::{BoardId, BoardInfo, BoardReading, MegaHertz};
 use parking_lot::Mutex;
@@ -146,7 +147,7 @@ impl Board for GpuBoard {
         })
     }
 
-    fn limit_clock(&self, clock: Option<MegaHertz>) -> BoxFuture<'_, Result<(), ClockError>> {
+    fn limit_clock(&self, clock: Option<MegaHertz>) -> BoxFuture<'_, Result<HeldBy, ClockError>> {
         Box::pin(self.clock.limit(clock))
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use helixflow_actors::{Board, ClockError};
+use helixflow_control::HeldBy;
 use helixflow_env::Disk;
 use helixflow_env::disk::RealDisk;
 use helixflow_model::MegaHertz;
@@ -15,7 +16,7 @@ use crate::world::{World, within};
 /// NVML's code for a process without the right.
 const NO_PERMISSION: u32 = 4;
 
-async fn limit(gpus: &Gpus, clock: Option<u32>) -> Result<(), ClockError> {
+async fn limit(gpus: &Gpus, clock: Option<u32>) -> Result<HeldBy, ClockError> {
     let board: Arc<dyn Board> = Arc::clone(&gpus.boards()[0]);
     within(board.limit_clock(clock.map(MegaHertz))).await
 }
@@ -37,7 +38,8 @@ async fn a_clock_is_written_down_set_and_freed() {
     let world = World::new(json!([{}]));
     let gpus = world.gpus().await;
     let boards = gpus.boards();
-    within(boards[0].limit_clock(Some(MegaHertz(1200)))).await.expect("a clock that is set");
+    let by = within(boards[0].limit_clock(Some(MegaHertz(1200)))).await.expect("a clock that is set");
+    assert_eq!(by, HeldBy::Clock);
     within(boards[0].limit_clock(Some(MegaHertz(900)))).await.expect("another one");
     assert_eq!(journal(world.folder.path()), json!({ "GPU-0": "locked-clock" }));
     within(boards[0].limit_clock(None)).await.expect("a clock that is freed");
@@ -114,7 +116,8 @@ async fn a_board_whose_clock_cannot_be_locked_is_held_by_its_power_limit() {
     let gpus = world.gpus().await;
     let boards = gpus.boards();
     for clock in [1095, 210, 1980] {
-        within(boards[0].limit_clock(Some(MegaHertz(clock)))).await.expect("a limit that is set");
+        let by = within(boards[0].limit_clock(Some(MegaHertz(clock)))).await.expect("a limit that is set");
+        assert_eq!(by, HeldBy::Power);
     }
     let journalled = journal(world.folder.path());
     assert_eq!(journalled["GPU-0"]["power-limit"]["before"], 700_000);

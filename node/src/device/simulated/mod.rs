@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use helixflow_actors::{Board, BoardError, ClockError};
+use helixflow_control::HeldBy;
 use helixflow_model::{
     BoardId, BoardInfo, BoardReading, Bytes, DeviceId, DeviceKind, DeviceReading, InvalidName, MegaHertz,
     Partition,
@@ -129,7 +130,7 @@ impl Board for SimulatedBoard {
         })
     }
 
-    fn limit_clock(&self, clock: Option<MegaHertz>) -> BoxFuture<'_, Result<(), ClockError>> {
+    fn limit_clock(&self, clock: Option<MegaHertz>) -> BoxFuture<'_, Result<HeldBy, ClockError>> {
         Box::pin(async move {
             let asked = {
                 let mut live = self.live.lock();
@@ -141,7 +142,7 @@ impl Board for SimulatedBoard {
                 readable
             };
             match asked {
-                Ok(()) => Ok(()),
+                Ok(()) => Ok(HeldBy::Clock),
                 Err(Unreadable::Blocked) => std::future::pending().await,
                 Err(lost) => Err(ClockError::Failed(lost.into())),
             }
