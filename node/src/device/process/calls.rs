@@ -1,6 +1,7 @@
 //! The calls of each board: one on its way at a time, a few behind it.
 //!
-//! A call whose caller has gone is not sent; its answer, where it was sent before, is dropped.
+//! A call whose caller has gone is not sent; its answer, where it was sent before, is dropped, but for the faults that it
+//! tells of: those come with the next reading.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::CallError;
+use super::untold::Untold;
 use crate::device::protocol::{Answer, Ask, Request};
 
 /// Calls that wait behind one of their board: its actor asks one thing at a time, and a command may ask beside it.
@@ -27,6 +29,16 @@ impl Call {
     pub(super) fn end(self, outcome: Result<Answer, CallError>) {
         // A caller that has gone wants nothing any more.
         let _ = self.answer.send(outcome);
+    }
+
+    /// Passes an answer on, together with the faults that nobody has heard yet, or keeps those that nobody hears now.
+    fn answer(self, mut answer: Answer, untold: &mut Untold) {
+        if let Answer::Reading(reading) = &mut answer {
+            untold.put_before(reading);
+        }
+        if let Err(Ok(Answer::Reading(unheard))) = self.answer.send(Ok(answer)) {
+            untold.keep(*unheard);
+        }
     }
 }
 
@@ -49,6 +61,7 @@ struct Sent {
 struct Queue {
     sent: Option<Sent>,
     waiting: VecDeque<Call>,
+    untold: Untold,
 }
 
 /// All calls that have no answer yet.
@@ -89,12 +102,10 @@ impl Calls {
     /// Passes an answer on; whether it was that of a call on its way.
     pub(super) fn answered(&mut self, number: u64, answer: Answer) -> bool {
         let is_it = |queue: &&mut Queue| queue.sent.as_ref().is_some_and(|sent| sent.number == number);
-        let sent = self.boards.values_mut().find(is_it).and_then(|queue| queue.sent.take());
-        let was_known = sent.is_some();
-        if let Some(sent) = sent {
-            sent.call.end(Ok(answer));
-        }
-        was_known
+        let Some(queue) = self.boards.values_mut().find(is_it) else { return false };
+        let Some(sent) = queue.sent.take() else { return false };
+        sent.call.answer(answer, &mut queue.untold);
+        true
     }
 
     /// Ends the calls on their way: whoever would have answered is gone.
@@ -129,6 +140,8 @@ impl Calls {
 
 #[cfg(test)]
 mod tests {
+    use helixflow_model::{BoardReading, FaultEvent};
+
     use super::*;
 
     type Coming = oneshot::Receiver<Result<Answer, CallError>>;
@@ -155,6 +168,26 @@ mod tests {
         assert_eq!(calls.next(now).map(|request| request.number), Some(3));
         assert!(calls.answered(3, Answer::Done));
         assert!(matches!(second.try_recv(), Ok(Ok(Answer::Done))));
+    }
+
+    #[test]
+    fn faults_of_a_reading_whose_caller_has_gone_come_with_the_next_one() {
+        let (mut calls, now) = (Calls::default(), Instant::now());
+        let reading = |code| {
+            let faults = vec![FaultEvent { code, count: 1 }];
+            Answer::Reading(Box::new(BoardReading { faults, ..BoardReading::default() }))
+        };
+        for (number, code) in [(1, 79), (2, 48)] {
+            let given_up = ask(&mut calls, "a");
+            calls.next(now);
+            drop(given_up);
+            assert!(calls.answered(number, reading(code)));
+        }
+        let mut coming = ask(&mut calls, "a");
+        calls.next(now);
+        assert!(calls.answered(3, reading(45)));
+        let Ok(Ok(Answer::Reading(told))) = coming.try_recv() else { panic!("no reading") };
+        assert_eq!(told.faults.iter().map(|event| event.code).collect::<Vec<_>>(), [79, 48, 45]);
     }
 
     #[test]
