@@ -60,6 +60,11 @@ impl Script {
         std::fs::rename(&next, &self.path).expect("the script in place");
     }
 
+    /// How many events were delivered.
+    pub(crate) fn events(&self) -> usize {
+        std::fs::read_to_string(self.path.with_extension("events")).unwrap_or_default().lines().count()
+    }
+
     /// The calls that set something, in order.
     pub(crate) fn set(&self) -> Vec<String> {
         let log = std::fs::read_to_string(self.path.with_extension("log")).unwrap_or_default();
