@@ -51,7 +51,8 @@ pub trait Board: Send + Sync + 'static {
     /// deadline then, after which the board can be read again.
     fn read(&self) -> BoxFuture<'_, Result<BoardReading, BoardError>>;
 
-    /// Asks that the compute units run at this clock at most; `None` lets them run as they like again. Tells by what they
-    /// are held from now on. May never end either, and may be dropped at any await; of two calls the later one counts.
+    /// Asks that the compute units run at this clock at most; `None` undoes what this node has set, also in an earlier
+    /// life, and what others have set stays. Tells by what they are held from now on. May never end either, and may be
+    /// dropped at any await; of two calls the later one counts.
     fn limit_clock(&self, clock: Option<MegaHertz>) -> BoxFuture<'_, Result<HeldBy, ClockError>>;
 }

@@ -78,13 +78,15 @@ pub(super) struct Hold {
     failing: bool,
     /// The order under way.
     under_way: Option<(ClockOrder, JoinHandle<()>)>,
-    /// What to ask for next: it was asked for while another order was under way, or has failed.
+    /// What to ask for next: it was asked for while another order was under way, or has failed. To begin with, that the
+    /// clock be free: what an earlier life left is undone, and a node that may set no clock learns of it at once.
     next: Option<ClockOrder>,
 }
 
 impl Hold {
     pub(super) const fn new(clock: Arc<Clock>, releases: Releases) -> Self {
-        Self { clock, releases, held: false, set: false, failing: false, under_way: None, next: None }
+        let next = Some(ClockOrder::Release);
+        Self { clock, releases, held: false, set: false, failing: false, under_way: None, next }
     }
 
     /// Carries out an order, or else what is left to do, and tells its outcome through `done`. Returns at once: a driver

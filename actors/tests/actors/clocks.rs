@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use helixflow_env::Env;
-use helixflow_model::{ClockControl, NodeReport, ReplicaPhase};
+use helixflow_model::{ClockControl, MegaHertz, NodeReport, ReplicaPhase};
 use tokio::time::Instant;
 
 use crate::board::{Answer, FakeBoard, HIGHEST, Obedience, TOO_HOT};
@@ -70,6 +70,31 @@ async fn a_board_whose_clock_is_not_ours_to_set_is_only_watched() {
     node.shut_down();
     in_time(node.ended()).await;
     assert_eq!(*board.orders.borrow(), 1, "it was not asked again, and there was nothing to let go");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cool_board_whose_clock_is_not_ours_to_set_says_so_before_it_is_hot() {
+    let env = Env::simulated(12);
+    let coordinator = Coordinator::start(&env).await;
+    let (host, _log) = FakeHost::new(Mood::Well);
+    let board = FakeBoard::new("cool");
+    board.obedience.send_replace(Obedience::NotPermitted);
+    let _node = start_with(&env, &host, [&board]).await;
+    coordinator.report(|report| control(report) == Some(ClockControl::MonitorOnly)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_an_earlier_life_left_held_is_let_go_as_soon_as_the_driver_can() {
+    let env = Env::simulated(13);
+    let (host, _log) = FakeHost::new(Mood::Well);
+    let board = FakeBoard::new("cool");
+    board.clock.send_replace(Some(MegaHertz(1200)));
+    board.obedience.send_replace(Obedience::Fails);
+    let _node = start_with(&env, &host, [&board]).await;
+    is_ordered(&board, 2).await;
+    assert_eq!(*board.clock.borrow(), Some(MegaHertz(1200)));
+    board.obedience.send_replace(Obedience::Obeys);
+    is_free(&board).await;
 }
 
 #[tokio::test(start_paused = true)]

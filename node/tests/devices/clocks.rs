@@ -81,6 +81,27 @@ async fn what_cannot_be_undone_stays_written_down() {
 }
 
 #[tokio::test]
+async fn what_could_not_be_undone_at_the_start_is_undone_when_the_board_is_first_let_go() {
+    let world = World::new(json!([{}, {}]));
+    let gpus = world.gpus().await;
+    limit(&gpus, Some(1200)).await.expect("a clock that is set");
+    kill(gpus);
+    world.change(0, "errors", json!({ "nvmlDeviceResetGpuLockedClocks": 999 }));
+    let next = world.gpus().await;
+    world.change(0, "errors", json!({}));
+    for board in next.boards() {
+        within(board.limit_clock(None)).await.expect("clocks that may be set");
+    }
+    let set = [
+        "SetGpuLockedClocks GPU-0 210 1200",
+        "ResetGpuLockedClocks GPU-0",
+        "SetPowerManagementLimit GPU-1 700000",
+    ];
+    assert_eq!(world.script.set(), set, "the other board, on which nothing is ours, is only asked");
+    assert_eq!(journal(world.folder.path()), json!({}));
+}
+
+#[tokio::test]
 async fn without_the_right_nothing_is_set_and_the_reason_is_told() {
     let world = World::new(json!([{}]));
     let errors = [
