@@ -161,7 +161,11 @@ pub(super) async fn undo(reader: &Reader, settings: &Settings, board: &BoardId) 
     let setting = settings.lock().setting(board);
     match setting {
         None => return Ok(()),
-        Some(Setting::LockedClock) => done(reader.ask(board, Ask::FreeClock).await?)?,
+        Some(Setting::LockedClock) => match done(reader.ask(board, Ask::FreeClock).await?) {
+            // A board that cannot lock its clock has none that is locked: it was written down, and not done.
+            Err(SetError::Refused(Refusal::Unsupported(_))) => {}
+            freed => freed?,
+        },
         Some(Setting::PowerLimit { before, ours }) => {
             let now = power_limit(reader, board).await?;
             if ours.contains(&now) && now != before {

@@ -180,6 +180,26 @@ async fn a_power_limit_is_put_back_by_the_next_start() {
 }
 
 #[tokio::test]
+async fn a_power_limit_that_cannot_be_put_back_says_how_to_do_it_by_hand() {
+    let world = World::new(json!([{ "errors": { "nvmlDeviceSetGpuLockedClocks": 3 } }]));
+    let gpus = world.gpus().await;
+    limit(&gpus, Some(1095)).await.expect("a limit that is set");
+    world.change(0, "errors", json!({ "nvmlDeviceSetPowerManagementLimit": 999 }));
+    let said = within(gpus.release()).await[0].to_string();
+    assert!(said.contains("nvidia-smi -i GPU-0 -pl 700") && !said.contains("-rgc"), "{said}");
+}
+
+#[tokio::test]
+async fn a_lock_that_is_written_down_of_a_board_that_cannot_lock_is_forgotten() {
+    let world = World::new(json!([{ "errors": { "nvmlDeviceResetGpuLockedClocks": 3 } }]));
+    let written = br#"{"format": 1, "boards": {"GPU-0": "locked-clock"}}"#;
+    RealDisk.write_durably(&world.folder.path().join("clocks.json"), written).expect("a journal");
+    let gpus = world.gpus().await;
+    assert_eq!(journal(world.folder.path()), json!({}));
+    assert_eq!(within(gpus.release()).await.len(), 0);
+}
+
+#[tokio::test]
 async fn somebody_else_s_power_limit_is_neither_fought_nor_undone() {
     let world = World::new(json!([{ "errors": { "nvmlDeviceSetGpuLockedClocks": 3 } }]));
     let gpus = world.gpus().await;
