@@ -55,4 +55,7 @@ pub trait Board: Send + Sync + 'static {
     /// life, and what others have set stays. Tells by what they are held from now on. May never end either, and may be
     /// dropped at any await; of two calls the later one counts.
     fn limit_clock(&self, clock: Option<MegaHertz>) -> BoxFuture<'_, Result<HeldBy, ClockError>>;
+
+    /// Forgets that the clock was held: somebody else has set it since, and nobody of this node may undo that later.
+    fn leave_clock(&self);
 }

@@ -74,6 +74,8 @@ pub(super) struct Hold {
     held: bool,
     /// Whether one was set for certain.
     set: bool,
+    /// Whether the clock was left to somebody else, and no order has come since.
+    left: bool,
     /// Whether the last order failed.
     failing: bool,
     /// The order under way.
@@ -86,7 +88,7 @@ pub(super) struct Hold {
 impl Hold {
     pub(super) const fn new(clock: Arc<Clock>, releases: Releases) -> Self {
         let next = Some(ClockOrder::Release);
-        Self { clock, releases, held: false, set: false, failing: false, under_way: None, next }
+        Self { clock, releases, held: false, set: false, left: false, failing: false, under_way: None, next }
     }
 
     /// Carries out an order, or else what is left to do, and tells its outcome through `done`. Returns at once: a driver
@@ -96,6 +98,7 @@ impl Hold {
         order: Option<ClockOrder>,
         done: impl FnOnce(Result<HeldBy, ClockError>) + Send + 'static,
     ) {
+        self.left &= order.is_none();
         self.next = order.or(self.next.take());
         if self.under_way.is_some() {
             return;
@@ -138,9 +141,14 @@ impl Hold {
         false
     }
 
-    /// Somebody else has set the clock: it is theirs from now on, and not let go in the end.
+    /// Somebody else has set the clock: it is theirs from now on, and not let go in the end. What an order of ours sets
+    /// that is under way comes after theirs, and is let go.
     pub(super) fn leave(&mut self) {
-        (self.held, self.set, self.next) = (false, false, None);
+        self.next = None;
+        if !std::mem::replace(&mut self.left, true) && self.under_way.is_none() {
+            (self.held, self.set) = (false, false);
+            self.clock.board.leave_clock();
+        }
     }
 
     /// Lets the clock go before the actor ends.

@@ -56,6 +56,8 @@ pub(crate) struct FakeBoard {
     pub(crate) clock: watch::Sender<Option<MegaHertz>>,
     /// Orders that came to it, obeyed or not.
     pub(crate) orders: watch::Sender<usize>,
+    /// How often it was left to somebody else.
+    pub(crate) left: watch::Sender<usize>,
     /// When each reading was asked for, and whether it blocked.
     pub(crate) asked: watch::Sender<Vec<(Instant, bool)>>,
 }
@@ -78,6 +80,7 @@ impl FakeBoard {
             obedience: watch::Sender::new(Obedience::Obeys),
             clock: watch::Sender::new(None),
             orders: watch::Sender::new(0),
+            left: watch::Sender::new(0),
             asked: watch::Sender::new(Vec::new()),
         })
     }
@@ -148,5 +151,9 @@ impl Board for FakeBoard {
             }
         }
         .boxed()
+    }
+
+    fn leave_clock(&self) {
+        self.left.send_modify(|left| *left += 1);
     }
 }

@@ -111,7 +111,7 @@ async fn a_clock_that_somebody_else_has_set_is_theirs_also_when_the_node_ends() 
     board.obedience.send_replace(Obedience::Obeys);
     node.shut_down();
     in_time(node.ended()).await;
-    assert_eq!(*board.clock.borrow(), Some(HIGHEST));
+    assert_eq!((*board.clock.borrow(), *board.left.borrow()), (Some(HIGHEST), 1));
 }
 
 #[tokio::test(start_paused = true)]

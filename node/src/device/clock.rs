@@ -83,6 +83,17 @@ impl ClockOf {
         })
     }
 
+    /// Forgets that the clock was locked: somebody else has locked or freed it since. A power limit stays written down,
+    /// for it can be read, and one that is not ours any more is left alone anyway.
+    pub(super) fn leave(&self) {
+        let mut settings = self.settings.lock();
+        if settings.setting(&self.board) == Some(Setting::LockedClock)
+            && let Err(error) = settings.clear(&self.board)
+        {
+            tracing::warn!(board = %self.board, %error, "the end of this node will undo what somebody else has set");
+        }
+    }
+
     async fn may_set(&self) -> Result<(), SetError> {
         done(self.reader.ask(&self.board, Ask::MaySet).await?)
     }

@@ -154,4 +154,8 @@ impl Board for GpuBoard {
     fn limit_clock(&self, clock: Option<MegaHertz>) -> BoxFuture<'_, Result<HeldBy, ClockError>> {
         Box::pin(self.clock.limit(clock))
     }
+
+    fn leave_clock(&self) {
+        self.clock.leave();
+    }
 }

@@ -102,6 +102,24 @@ async fn what_could_not_be_undone_at_the_start_is_undone_when_the_board_is_first
 }
 
 #[tokio::test]
+async fn a_lock_that_was_left_to_somebody_else_is_not_undone_and_a_power_limit_of_ours_still_is() {
+    let world = World::new(json!([{}, { "errors": { "nvmlDeviceSetGpuLockedClocks": 3 } }]));
+    let gpus = world.gpus().await;
+    for board in gpus.boards() {
+        within(board.limit_clock(Some(MegaHertz(1095)))).await.expect("a clock that is held");
+        board.leave_clock();
+    }
+    assert_eq!(within(gpus.release()).await.len(), 0);
+    let set = [
+        "SetGpuLockedClocks GPU-0 210 1095",
+        "SetPowerManagementLimit GPU-1 450000",
+        "SetPowerManagementLimit GPU-1 700000",
+    ];
+    assert_eq!(world.script.set(), set);
+    assert_eq!(journal(world.folder.path()), json!({}));
+}
+
+#[tokio::test]
 async fn without_the_right_nothing_is_set_and_the_reason_is_told() {
     let world = World::new(json!([{}]));
     let errors = [

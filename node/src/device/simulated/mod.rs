@@ -148,6 +148,10 @@ impl Board for SimulatedBoard {
             }
         })
     }
+
+    fn leave_clock(&self) {
+        // Nothing of it outlives the node.
+    }
 }
 
 #[cfg(test)]
