@@ -47,7 +47,7 @@ impl Call {
 pub(super) struct Lateness {
     /// The longest of them.
     pub(super) worst: Option<Duration>,
-    /// Where every board has one on its way, the shortest of them: no board has answered for so long.
+    /// Where every board that was ever asked has one on its way, the shortest of them: no board has answered for so long.
     pub(super) of_all: Option<Duration>,
 }
 
@@ -129,7 +129,9 @@ impl Calls {
             let sent = self.boards.get(board)?.sent.as_ref()?;
             Some(now.saturating_duration_since(sent.since))
         };
-        let taken: Vec<Option<Duration>> = boards.iter().map(taken).collect();
+        // A board that came after the node's start is never asked, and is late with nothing.
+        let asked = boards.iter().filter(|board| self.boards.contains_key(*board));
+        let taken: Vec<Option<Duration>> = asked.map(taken).collect();
         let of_all = taken.iter().copied().collect::<Option<Vec<Duration>>>();
         Lateness {
             worst: taken.into_iter().flatten().max(),
@@ -213,13 +215,27 @@ mod tests {
         let (mut calls, start) = (Calls::default(), Instant::now());
         let boards = [board("a"), board("b")];
         let second = Duration::from_secs(1);
-        let _a = ask(&mut calls, "a");
-        calls.next(start);
+        let (_a, _b) = (ask(&mut calls, "a"), ask(&mut calls, "b"));
+        while let Some(request) = calls.next(start) {
+            if request.board == board("b") {
+                calls.answered(request.number, Answer::Done);
+            }
+        }
         assert_eq!(calls.lateness(&boards, start + second), Lateness { worst: Some(second), of_all: None });
         let _b = ask(&mut calls, "b");
         calls.next(start + second);
         let late = calls.lateness(&boards, start + 3 * second);
         assert_eq!(late, Lateness { worst: Some(3 * second), of_all: Some(2 * second) });
         assert_eq!(calls.lateness(&[], start).of_all, None);
+    }
+
+    #[test]
+    fn a_board_that_nobody_asks_keeps_none_from_being_late() {
+        let (mut calls, start) = (Calls::default(), Instant::now());
+        let second = Duration::from_secs(1);
+        let _a = ask(&mut calls, "a");
+        calls.next(start);
+        let late = calls.lateness(&[board("a"), board("new")], start + second);
+        assert_eq!(late, Lateness { worst: Some(second), of_all: Some(second) });
     }
 }
