@@ -214,6 +214,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn two_busy_replicas_leave_a_board_no_work_for_long_after_their_end() {
+        let board = board(&Simulated::default());
+        let mut paces = [(); 2].map(|()| BoardPace::new(Arc::clone(&board)));
+        for _ in 0..120 {
+            let rests = paces.each_mut().map(|pace| pace.rest(DECODE, Duration::from_secs(1)));
+            tokio::time::sleep(Duration::from_secs(1) + rests[0].max(rests[1])).await;
+            core(&board).await;
+        }
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        core(&board).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let reading = board.read().await.expect("a reading");
+        assert_eq!(reading.reasons.live(), Some(ClockReasons::IDLE), "{reading:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn hot_air_brings_a_loaded_board_to_its_limit() {
         let board = board(&Simulated { inlet: 60.0, ..Simulated::default() });
         assert!(work(&board, 900).await > Duration::ZERO);
