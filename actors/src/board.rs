@@ -17,6 +17,7 @@ mod tests;
 use std::error::Error;
 
 use futures::future::BoxFuture;
+use helixflow_control::HeldBy;
 use helixflow_model::{BoardInfo, BoardReading, MegaHertz};
 
 pub(crate) use actor::{Alarm, BoardActor, BoardPlan};
@@ -50,7 +51,11 @@ pub trait Board: Send + Sync + 'static {
     /// deadline then, after which the board can be read again.
     fn read(&self) -> BoxFuture<'_, Result<BoardReading, BoardError>>;
 
-    /// Asks that the compute units run at this clock at most; `None` lets them run as they like again. May never end
-    /// either, and may be dropped at any await; of two calls the later one counts.
-    fn limit_clock(&self, clock: Option<MegaHertz>) -> BoxFuture<'_, Result<(), ClockError>>;
+    /// Asks that the compute units run at this clock at most; `None` undoes what this node has set, also in an earlier
+    /// life, and what others have set stays. Tells by what they are held from now on. May never end either, and may be
+    /// dropped at any await; of two calls the later one counts.
+    fn limit_clock(&self, clock: Option<MegaHertz>) -> BoxFuture<'_, Result<HeldBy, ClockError>>;
+
+    /// Forgets that the clock was held: somebody else has set it since, and nobody of this node may undo that later.
+    fn leave_clock(&self);
 }

@@ -125,8 +125,8 @@ async fn tell_of_late(gpus: Option<&mut Gpus>) -> Infallible {
 /// Frees the clocks that this node has set.
 async fn release(gpus: Option<&Gpus>) {
     let Some(gpus) = gpus else { return };
-    for StillSet { board, source } in gpus.release().await {
-        tracing::warn!(%board, error = source, "what this node set is still set; its next start tries again");
+    for StillSet { board, by_hand, source } in gpus.release().await {
+        tracing::warn!(%board, error = source, "what this node set is still set; its next start tries again, or {by_hand}");
     }
 }
 

@@ -19,6 +19,7 @@ mod punctuality;
 mod sensing;
 
 use clock_watch::ClockWatch;
+pub use clock_watch::HeldBy;
 use ladder::{Ladder, Signs};
 use pace::Pace;
 use punctuality::Punctuality;
@@ -107,6 +108,11 @@ impl BoardControl {
         self.thermal.learn();
         let next_read = self.pace.take(&self.last, self.thermal.is_busy(), &standing, now);
         Judged { reading: self.last.clone(), standing, order, next_read }
+    }
+
+    /// An order of ours was carried out, by this.
+    pub const fn clock_held(&mut self, by: HeldBy) {
+        self.watch.held(by);
     }
 
     /// The driver refused an order of ours: from now on the board is only watched.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use helixflow_control::{BoardControl, Driver, Judged, Outcome, READING_DEADLINE};
+use helixflow_control::{BoardControl, Driver, HeldBy, Judged, Outcome, READING_DEADLINE};
 use helixflow_model::{BoardStanding, ClockControl};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::watch;
@@ -38,7 +38,7 @@ pub(crate) enum BoardMessage {
     /// Read now.
     Read,
     /// The order to the clock is over.
-    ClockDone(Result<(), ClockError>),
+    ClockDone(Result<HeldBy, ClockError>),
 }
 
 /// What a board's actor is made of.
@@ -100,6 +100,8 @@ impl<R: Replica> Actor for BoardActor<R> {
             BoardMessage::ClockDone(outcome) => {
                 if state.hold.finished(&outcome) {
                     state.control.clock_refused();
+                } else if let Ok(by) = outcome {
+                    state.control.clock_held(by);
                 }
             }
         }

@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use helixflow_control::ClockOrder;
+use helixflow_control::{ClockOrder, HeldBy};
 use helixflow_model::{BoardId, MegaHertz};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, mpsc};
@@ -43,15 +43,15 @@ impl Clock {
         &self.board.info().board
     }
 
-    async fn limit(&self, clock: Option<MegaHertz>) -> Result<(), ClockError> {
+    async fn limit(&self, clock: Option<MegaHertz>) -> Result<HeldBy, ClockError> {
         let _turn = self.turn.lock().await;
         let call = self.board.limit_clock(clock);
         tokio::time::timeout(CLOCK_LIMIT, call).await.unwrap_or_else(|_| Err(ClockError::Failed(Late.into())))
     }
 
-    async fn release(&self) -> Result<(), ClockError> {
+    async fn release(&self) -> Result<HeldBy, ClockError> {
         let board = self.board();
-        self.limit(None).await.inspect(|()| tracing::info!(%board, "its clock is let go")).inspect_err(
+        self.limit(None).await.inspect(|_| tracing::info!(%board, "its clock is let go")).inspect_err(
             |error| tracing::error!(%board, error = %chain(error), "its clock could not be let go"),
         )
     }
@@ -74,17 +74,21 @@ pub(super) struct Hold {
     held: bool,
     /// Whether one was set for certain.
     set: bool,
+    /// Whether the clock was left to somebody else, and no order has come since.
+    left: bool,
     /// Whether the last order failed.
     failing: bool,
     /// The order under way.
     under_way: Option<(ClockOrder, JoinHandle<()>)>,
-    /// What to ask for next: it was asked for while another order was under way, or has failed.
+    /// What to ask for next: it was asked for while another order was under way, or has failed. To begin with, that the
+    /// clock be free: what an earlier life left is undone, and a node that may set no clock learns of it at once.
     next: Option<ClockOrder>,
 }
 
 impl Hold {
     pub(super) const fn new(clock: Arc<Clock>, releases: Releases) -> Self {
-        Self { clock, releases, held: false, set: false, failing: false, under_way: None, next: None }
+        let next = Some(ClockOrder::Release);
+        Self { clock, releases, held: false, set: false, left: false, failing: false, under_way: None, next }
     }
 
     /// Carries out an order, or else what is left to do, and tells its outcome through `done`. Returns at once: a driver
@@ -92,8 +96,9 @@ impl Hold {
     pub(super) fn step(
         &mut self,
         order: Option<ClockOrder>,
-        done: impl FnOnce(Result<(), ClockError>) + Send + 'static,
+        done: impl FnOnce(Result<HeldBy, ClockError>) + Send + 'static,
     ) {
+        self.left &= order.is_none();
         self.next = order.or(self.next.take());
         if self.under_way.is_some() {
             return;
@@ -109,11 +114,11 @@ impl Hold {
     }
 
     /// The order under way is over. Whether it was refused for good.
-    pub(super) fn finished(&mut self, outcome: &Result<(), ClockError>) -> bool {
+    pub(super) fn finished(&mut self, outcome: &Result<HeldBy, ClockError>) -> bool {
         let Some((order, _)) = self.under_way.take() else { return false };
         let board = self.clock.board();
         match outcome {
-            Ok(()) => {
+            Ok(_) => {
                 self.set = matches!(order, ClockOrder::Limit(_));
                 self.held = self.set;
                 self.failing = false;
@@ -136,9 +141,14 @@ impl Hold {
         false
     }
 
-    /// Somebody else has set the clock: it is theirs from now on, and not let go in the end.
+    /// Somebody else has set the clock: it is theirs from now on, and not let go in the end. What an order of ours sets
+    /// that is under way comes after theirs, and is let go.
     pub(super) fn leave(&mut self) {
-        (self.held, self.set, self.next) = (false, false, None);
+        self.next = None;
+        if !std::mem::replace(&mut self.left, true) && self.under_way.is_none() {
+            (self.held, self.set) = (false, false);
+            self.clock.board.leave_clock();
+        }
     }
 
     /// Lets the clock go before the actor ends.

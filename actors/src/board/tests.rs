@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use helixflow_control::ClockOrder;
+use helixflow_control::{ClockOrder, HeldBy};
 use helixflow_model::{
     BoardId, BoardInfo, BoardLimits, BoardReading, DeviceKind, LoadReport, MegaHertz, MilliCelsius,
     NumericsClass, Permille, Sensed,
@@ -29,6 +29,8 @@ struct Hot {
     info: BoardInfo,
     /// What its clock was set to, one after the other.
     set: watch::Sender<Vec<Option<MegaHertz>>>,
+    /// How often it was left to somebody else.
+    left: watch::Sender<usize>,
 }
 
 impl Hot {
@@ -43,7 +45,7 @@ impl Hot {
         };
         let board = BoardId::new("hot").expect("a valid name");
         let info = BoardInfo { board, name: "hot".to_owned(), kind: DeviceKind::Simulated, limits };
-        Arc::new(Self { info, set: watch::Sender::default() })
+        Arc::new(Self { info, set: watch::Sender::default(), left: watch::Sender::default() })
     }
 
     fn clock(&self) -> Option<MegaHertz> {
@@ -67,13 +69,17 @@ impl Board for Hot {
         std::future::ready(Ok(reading)).boxed()
     }
 
-    fn limit_clock(&self, clock: Option<MegaHertz>) -> BoxFuture<'_, Result<(), ClockError>> {
+    fn limit_clock(&self, clock: Option<MegaHertz>) -> BoxFuture<'_, Result<HeldBy, ClockError>> {
         async move {
             tokio::time::sleep(SETTING).await;
             self.set.send_modify(|set| set.push(clock));
-            Ok(())
+            Ok(HeldBy::Clock)
         }
         .boxed()
+    }
+
+    fn leave_clock(&self) {
+        self.left.send_modify(|left| *left += 1);
     }
 }
 
@@ -148,6 +154,30 @@ async fn an_order_under_way_never_comes_after_the_release() {
         all_released(releases, released).await;
         tokio::time::sleep(SETTING * 4).await;
         assert_eq!(*board.set.borrow(), set, "{wait:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_left_is_forgotten_once_and_an_order_under_way_is_let_go_all_the_same() {
+    let limit = Some(MegaHertz(1000));
+    for (wait, left, set) in [(SETTING * 2, 1, vec![limit]), (SETTING / 2, 0, vec![limit, None])] {
+        let board = Hot::new();
+        let (releases, released) = mpsc::channel(1);
+        let mut hold = Hold::new(Arc::new(Clock::new(board.clone())), releases.clone());
+        let (done, mut outcomes) = mpsc::channel(1);
+        hold.step(Some(ClockOrder::Limit(MegaHertz(1000))), move |outcome| drop(done.try_send(outcome)));
+        tokio::time::sleep(wait).await;
+        if let Ok(outcome) = outcomes.try_recv() {
+            hold.finished(&outcome);
+        }
+        hold.leave();
+        if let Some(outcome) = outcomes.recv().await {
+            hold.finished(&outcome);
+        }
+        hold.leave();
+        drop(hold);
+        all_released(releases, released).await;
+        assert_eq!((*board.left.borrow(), board.set.borrow().clone()), (left, set), "{wait:?}");
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use helixflow_actors::{Board, BoardError, ClockError};
+use helixflow_control::HeldBy;
 use helixflow_model::{
     BoardId, BoardInfo, BoardLimits, BoardReading, ClockReasons, DeviceKind, MegaHertz, MilliCelsius,
     MilliWatts, Permille, Sensed,
@@ -42,6 +43,8 @@ pub(crate) enum Obedience {
     NotPermitted,
     /// Somebody else sets it otherwise at once.
     Overruled,
+    /// Its power limit is lowered, and the clock stays where it was.
+    ByPower,
     Blocks,
 }
 
@@ -53,6 +56,8 @@ pub(crate) struct FakeBoard {
     pub(crate) clock: watch::Sender<Option<MegaHertz>>,
     /// Orders that came to it, obeyed or not.
     pub(crate) orders: watch::Sender<usize>,
+    /// How often it was left to somebody else.
+    pub(crate) left: watch::Sender<usize>,
     /// When each reading was asked for, and whether it blocked.
     pub(crate) asked: watch::Sender<Vec<(Instant, bool)>>,
 }
@@ -75,6 +80,7 @@ impl FakeBoard {
             obedience: watch::Sender::new(Obedience::Obeys),
             clock: watch::Sender::new(None),
             orders: watch::Sender::new(0),
+            left: watch::Sender::new(0),
             asked: watch::Sender::new(Vec::new()),
         })
     }
@@ -122,7 +128,7 @@ impl Board for FakeBoard {
         .boxed()
     }
 
-    fn limit_clock(&self, clock: Option<MegaHertz>) -> BoxFuture<'_, Result<(), ClockError>> {
+    fn limit_clock(&self, clock: Option<MegaHertz>) -> BoxFuture<'_, Result<HeldBy, ClockError>> {
         let obedience = *self.obedience.borrow();
         self.orders.send_modify(|orders| *orders += 1);
         async move {
@@ -130,12 +136,13 @@ impl Board for FakeBoard {
                 Obedience::Obeys => {
                     tokio::time::sleep(SETTING).await;
                     self.clock.send_replace(clock);
-                    Ok(())
+                    Ok(HeldBy::Clock)
                 }
                 Obedience::Overruled => {
                     self.clock.send_replace(Some(HIGHEST));
-                    Ok(())
+                    Ok(HeldBy::Clock)
                 }
+                Obedience::ByPower => Ok(HeldBy::Power),
                 Obedience::Fails => Err(ClockError::Failed("not today".into())),
                 Obedience::NotPermitted => {
                     Err(ClockError::NotPermitted { why: "only root may set clocks".to_owned() })
@@ -144,5 +151,9 @@ impl Board for FakeBoard {
             }
         }
         .boxed()
+    }
+
+    fn leave_clock(&self) {
+        self.left.send_modify(|left| *left += 1);
     }
 }

@@ -1,9 +1,11 @@
 //! Clocks: what the governor asks for is carried out, and let go in the end, whichever way that comes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use helixflow_env::Env;
-use helixflow_model::{ClockControl, NodeReport, ReplicaPhase};
+use helixflow_model::{ClockControl, MegaHertz, NodeReport, ReplicaPhase};
+use tokio::time::Instant;
 
 use crate::board::{Answer, FakeBoard, HIGHEST, Obedience, TOO_HOT};
 use crate::coordinator::Coordinator;
@@ -71,6 +73,31 @@ async fn a_board_whose_clock_is_not_ours_to_set_is_only_watched() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_cool_board_whose_clock_is_not_ours_to_set_says_so_before_it_is_hot() {
+    let env = Env::simulated(12);
+    let coordinator = Coordinator::start(&env).await;
+    let (host, _log) = FakeHost::new(Mood::Well);
+    let board = FakeBoard::new("cool");
+    board.obedience.send_replace(Obedience::NotPermitted);
+    let _node = start_with(&env, &host, [&board]).await;
+    coordinator.report(|report| control(report) == Some(ClockControl::MonitorOnly)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_an_earlier_life_left_held_is_let_go_as_soon_as_the_driver_can() {
+    let env = Env::simulated(13);
+    let (host, _log) = FakeHost::new(Mood::Well);
+    let board = FakeBoard::new("cool");
+    board.clock.send_replace(Some(MegaHertz(1200)));
+    board.obedience.send_replace(Obedience::Fails);
+    let _node = start_with(&env, &host, [&board]).await;
+    is_ordered(&board, 2).await;
+    assert_eq!(*board.clock.borrow(), Some(MegaHertz(1200)));
+    board.obedience.send_replace(Obedience::Obeys);
+    is_free(&board).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_clock_that_somebody_else_has_set_is_theirs_also_when_the_node_ends() {
     let env = Env::simulated(10);
     let coordinator = Coordinator::start(&env).await;
@@ -84,7 +111,23 @@ async fn a_clock_that_somebody_else_has_set_is_theirs_also_when_the_node_ends() 
     board.obedience.send_replace(Obedience::Obeys);
     node.shut_down();
     in_time(node.ended()).await;
-    assert_eq!(*board.clock.borrow(), Some(HIGHEST));
+    assert_eq!((*board.clock.borrow(), *board.left.borrow()), (Some(HIGHEST), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_board_that_is_held_by_its_power_limit_stays_ours_whatever_its_clock_is() {
+    let env = Env::simulated(11);
+    let coordinator = Coordinator::start(&env).await;
+    let (host, _log) = FakeHost::new(Mood::Well);
+    let board = hot("hot");
+    board.obedience.send_replace(Obedience::ByPower);
+    let _node = start_with(&env, &host, [&board]).await;
+    is_ordered(&board, 1).await;
+    // Another hand would be noticed within seconds.
+    let since = Instant::now();
+    let report = coordinator.report(|_| since.elapsed() > Duration::from_secs(60)).await;
+    assert_eq!(control(&report), Some(ClockControl::Governed));
+    assert!(report.boards[0].standing.target_clock.is_some(), "{report:?}");
 }
 
 #[tokio::test(start_paused = true)]

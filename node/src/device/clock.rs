@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use helixflow_actors::ClockError;
+use helixflow_control::HeldBy;
 use helixflow_model::{BoardId, BoardLimits, MegaHertz, MilliWatts};
 use parking_lot::Mutex;
 
@@ -65,14 +66,14 @@ impl ClockOf {
     }
 
     /// Holds the clock at or below `most`, or lets it run freely; where nothing of ours is set, the latter only asks
-    /// whether it would be allowed.
-    pub(super) async fn limit(&self, most: Option<MegaHertz>) -> Result<(), ClockError> {
+    /// whether it would be allowed. Tells by what it is held.
+    pub(super) async fn limit(&self, most: Option<MegaHertz>) -> Result<HeldBy, ClockError> {
         let outcome = match most {
             Some(most) => self.hold(most).await,
             None if self.settings.lock().setting(&self.board).is_some() => {
-                undo(&self.reader, &self.settings, &self.board).await
+                undo(&self.reader, &self.settings, &self.board).await.map(|()| HeldBy::Clock)
             }
-            None => self.may_set().await,
+            None => self.may_set().await.map(|()| HeldBy::Clock),
         };
         outcome.map_err(|error| match error {
             SetError::Refused(Refusal::NotPermitted(why) | Refusal::Unsupported(why)) => {
@@ -82,34 +83,54 @@ impl ClockOf {
         })
     }
 
+    /// Forgets that the clock was locked: somebody else has locked or freed it since. A power limit stays written down,
+    /// for it can be read, and one that is not ours any more is left alone anyway.
+    pub(super) fn leave(&self) {
+        let mut settings = self.settings.lock();
+        if settings.setting(&self.board) == Some(Setting::LockedClock)
+            && let Err(error) = settings.clear(&self.board)
+        {
+            tracing::warn!(board = %self.board, %error, "the end of this node will undo what somebody else has set");
+        }
+    }
+
     async fn may_set(&self) -> Result<(), SetError> {
         done(self.reader.ask(&self.board, Ask::MaySet).await?)
     }
 
-    async fn hold(&self, most: MegaHertz) -> Result<(), SetError> {
+    async fn hold(&self, most: MegaHertz) -> Result<HeldBy, SetError> {
         // A power limit that an earlier life left is ours to put back: it is kept in view.
         let is_power = matches!(self.settings.lock().setting(&self.board), Some(Setting::PowerLimit { .. }));
         if self.means() == Means::Clock && !is_power {
             match self.set(Setting::LockedClock, Ask::LockClock(most)).await {
                 Err(SetError::Refused(Refusal::Unsupported(_))) => *self.means.lock() = Means::Power,
-                outcome => return outcome,
+                outcome => return outcome.map(|()| HeldBy::Clock),
             }
         }
         if let Means::Nothing(why) = self.means() {
             return Err(Refusal::NotPermitted(why).into());
         }
-        let limit = power_for(&self.limits, most).ok_or_else(|| {
+        let now = power_limit(&self.reader, &self.board).await?;
+        let limit = power_for(&self.limits, self.power_before(now), most).ok_or_else(|| {
             Refusal::Unsupported(
                 "the clock cannot be locked, and the board tells no range of power limits".to_owned(),
             )
         })?;
-        let now = power_limit(&self.reader, &self.board).await?;
         let setting = self.power_setting(now, limit)?;
-        self.set(setting, Ask::SetPowerLimit(limit)).await
+        self.set(setting, Ask::SetPowerLimit(limit)).await?;
+        Ok(HeldBy::Power)
     }
 
     fn means(&self) -> Means {
         self.means.lock().clone()
+    }
+
+    /// The power limit that stood before ours, where the present one is `now`.
+    fn power_before(&self, now: MilliWatts) -> MilliWatts {
+        match self.settings.lock().setting(&self.board) {
+            Some(Setting::PowerLimit { before, .. }) => before,
+            Some(Setting::LockedClock) | None => now,
+        }
     }
 
     /// What is to be written down before the power limit changes from `now` to `next`. A limit that is neither ours nor
@@ -151,7 +172,11 @@ pub(super) async fn undo(reader: &Reader, settings: &Settings, board: &BoardId) 
     let setting = settings.lock().setting(board);
     match setting {
         None => return Ok(()),
-        Some(Setting::LockedClock) => done(reader.ask(board, Ask::FreeClock).await?)?,
+        Some(Setting::LockedClock) => match done(reader.ask(board, Ask::FreeClock).await?) {
+            // A board that cannot lock its clock has none that is locked: it was written down, and not done.
+            Err(SetError::Refused(Refusal::Unsupported(_))) => {}
+            freed => freed?,
+        },
         Some(Setting::PowerLimit { before, ours }) => {
             let now = power_limit(reader, board).await?;
             if ours.contains(&now) && now != before {
@@ -180,14 +205,15 @@ fn done(answer: Answer) -> Result<(), SetError> {
 
 /// The power limit that stands in for a clock: as far up its range as the clock is up its own, in whole watts. Power
 /// grows faster than the clock, so the board will run somewhat faster than asked; a governor that sees it too warm asks
-/// for less.
-fn power_for(limits: &BoardLimits, most: MegaHertz) -> Option<MilliWatts> {
-    let (least_power, most_power) = (limits.power_least?.0, limits.power_most?.0);
+/// for less. The range ends at `before`, the limit that stood before ours: whoever set it may have lowered it for the
+/// sake of a rack or a supply.
+fn power_for(limits: &BoardLimits, before: MilliWatts, most: MegaHertz) -> Option<MilliWatts> {
+    let most_power = limits.power_most?.0.min(before.0);
+    let least_power = limits.power_least?.0.min(most_power);
     let (least_clock, most_clock) = (limits.clock_least?.0, limits.clock_most?.0);
     let span = u64::from(most_clock.checked_sub(least_clock).filter(|span| *span > 0)?);
     let up = u64::from(most.0.clamp(least_clock, most_clock) - least_clock);
-    let range = u64::from(most_power.checked_sub(least_power)?);
-    let power = u64::from(least_power) + range * up / span;
+    let power = u64::from(least_power) + u64::from(most_power - least_power) * up / span;
     let whole = u32::try_from(power).ok()? / WATT * WATT;
     // Rounded down, it may have left the range.
     Some(MilliWatts(whole.max(least_power)))
@@ -218,15 +244,26 @@ mod tests {
         fn a_lower_clock_never_gives_a_higher_power_limit_and_none_leaves_the_range(
             limits in limits(), one: u32, other: u32,
         ) {
-            let power = |clock| power_for(&limits, MegaHertz(clock)).expect("whole limits");
+            let before = limits.power_most.expect("a limit");
+            let power = |clock| power_for(&limits, before, MegaHertz(clock)).expect("whole limits");
             let (low, high) = (power(one.min(other)), power(one.max(other)));
             prop_assert!(low <= high);
             prop_assert!(limits.power_least <= Some(low) && Some(high) <= limits.power_most);
+        }
+
+        #[test]
+        fn no_clock_gives_more_power_than_stood_before(
+            limits in limits(), before in 0_u32..1_200_000, clock: u32,
+        ) {
+            let before = MilliWatts(before);
+            let power = power_for(&limits, before, MegaHertz(clock)).expect("whole limits");
+            prop_assert!(power <= before && Some(power) <= limits.power_most);
+            prop_assert!(Some(power) >= limits.power_least.min(Some(before)));
         }
     }
 
     #[test]
     fn a_board_without_a_range_has_no_power_for_a_clock() {
-        assert_eq!(power_for(&BoardLimits::default(), MegaHertz(1000)), None);
+        assert_eq!(power_for(&BoardLimits::default(), MilliWatts(500_000), MegaHertz(1000)), None);
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use helixflow_actors::{Board, BoardError, ClockError};
+use helixflow_control::HeldBy;
 use helixflow_env::Disk;
 use helixflow_model::{BoardId, BoardInfo, BoardReading, MegaHertz};
 use parking_lot::Mutex;
@@ -27,12 +28,12 @@ pub struct Gpus {
 
 /// What was set on a board and is still set.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "what this node set on {board} is still set; free it by hand (`nvidia-smi -rgc -i {board}` for a locked clock)"
-)]
+#[error("what this node set on {board} is still set; {by_hand}")]
 pub struct StillSet {
     /// Which board.
     pub board: BoardId,
+    /// How a person undoes it.
+    pub by_hand: String,
     /// Why.
     pub source: Box<dyn std::error::Error + Send + Sync>,
 }
@@ -102,7 +103,11 @@ impl Gpus {
         for board in boards {
             match self.undo(&board).await {
                 Ok(()) => tracing::info!(%board, "the clock runs freely again"),
-                Err(source) => failed.push(StillSet { board, source }),
+                Err(source) => {
+                    let setting = self.settings.lock().setting(&board);
+                    let by_hand = setting.map(|setting| setting.by_hand(&board)).unwrap_or_default();
+                    failed.push(StillSet { board, by_hand, source });
+                }
             }
         }
         failed
@@ -118,8 +123,8 @@ impl Gpus {
     }
 
     async fn undo_what_was_left(&self) {
-        for StillSet { board, source } in self.release().await {
-            tracing::warn!(%board, error = source, "what an earlier life of this node set is still set");
+        for StillSet { board, by_hand, source } in self.release().await {
+            tracing::warn!(%board, error = source, "what an earlier life of this node set is still set; {by_hand}");
         }
     }
 }
@@ -146,7 +151,11 @@ impl Board for GpuBoard {
         })
     }
 
-    fn limit_clock(&self, clock: Option<MegaHertz>) -> BoxFuture<'_, Result<(), ClockError>> {
+    fn limit_clock(&self, clock: Option<MegaHertz>) -> BoxFuture<'_, Result<HeldBy, ClockError>> {
         Box::pin(self.clock.limit(clock))
+    }
+
+    fn leave_clock(&self) {
+        self.clock.leave();
     }
 }

@@ -32,6 +32,22 @@ pub(super) enum Setting {
     },
 }
 
+impl Setting {
+    /// How a person undoes it.
+    pub(super) fn by_hand(&self, board: &BoardId) -> String {
+        match self {
+            Self::LockedClock => format!("free its clock by hand (`nvidia-smi -rgc -i {board}`)"),
+            Self::PowerLimit { before, .. } => {
+                let watts = before.0 / 1000;
+                format!(
+                    "set its power limit back to {watts} W by hand (`nvidia-smi -i {board} -pl {watts}`; of an AMD board the \
+                     file `power1_cap`, in microwatts)"
+                )
+            }
+        }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -54,7 +70,8 @@ pub enum JournalError {
     },
     /// The file is not what a build of this version wrote.
     #[error(
-        "{path} is damaged or of another version; free the clocks by hand (`nvidia-smi -rgc`), then remove the file"
+        "{path} is damaged or of another version; free the clocks by hand (`nvidia-smi -rgc`), set power limits back where \
+         they were lowered (`nvidia-smi -pl`, of AMD boards the file `power1_cap`), then remove the file"
     )]
     Damaged {
         /// The file.
@@ -166,7 +183,9 @@ mod tests {
         for text in ["{", r#"{"format": 2, "boards": {}}"#, r#"{"format": 1}"#] {
             disk.write_durably(Path::new("/node/clocks.json"), text.as_bytes()).expect("a write");
             let error = open(&disk).expect_err(text).to_string();
-            assert!(error.contains("nvidia-smi -rgc") && error.contains("clocks.json"), "{error}");
+            for words in ["nvidia-smi -rgc", "nvidia-smi -pl", "clocks.json"] {
+                assert!(error.contains(words), "{error}");
+            }
         }
     }
 }

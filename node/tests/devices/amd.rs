@@ -45,7 +45,7 @@ const FILES: &[(&str, &str)] = &[
     ("hwmon/hwmon5/temp3_crit", "105000\n"),
     ("hwmon/hwmon5/power1_average", "431000000\n"),
     ("hwmon/hwmon5/power1_cap", "750000000\n"),
-    ("hwmon/hwmon5/power1_cap_min", "250000000\n"),
+    ("hwmon/hwmon5/power1_cap_min", "0\n"),
     ("hwmon/hwmon5/power1_cap_max", "750000000\n"),
     ("hwmon/hwmon5/freq1_label", "sclk\n"),
     ("hwmon/hwmon5/freq1_input", "1900000000\n"),
@@ -149,13 +149,23 @@ async fn a_card_is_found_by_its_labels_and_tells_its_own_limits() {
         slowdown: Some(MilliCelsius(100_000)),
         shutdown: Some(MilliCelsius(105_000)),
         memory: Some(MilliCelsius(105_000)),
-        power_least: Some(MilliWatts(250_000)),
+        power_least: Some(MilliWatts(187_500)),
         power_most: Some(MilliWatts(750_000)),
         clock_least: Some(MegaHertz(500)),
         clock_most: Some(MegaHertz(2100)),
     };
     assert_eq!(info.limits, limits);
     assert_eq!(read(&board).await.expect("a reading"), whole());
+}
+
+#[tokio::test]
+async fn a_lowest_power_limit_is_taken_as_told_unless_that_is_none() {
+    let tree = Tree::new();
+    tree.write(&format!("{HWMON}/power1_cap_min"), b"250000000\n");
+    let least = |gpus: Gpus| gpus.boards()[0].info().limits.power_least;
+    assert_eq!(least(tree.gpus().await), Some(MilliWatts(250_000)));
+    tree.remove(&format!("{HWMON}/power1_cap_min"));
+    assert_eq!(least(tree.gpus().await), None);
 }
 
 #[tokio::test]
@@ -253,7 +263,7 @@ async fn the_clock_is_held_by_the_power_limit_which_the_next_start_puts_back() {
     within(boards[0].limit_clock(None)).await.expect("a file that may be written");
     assert_eq!(tree.text(&cap), "750000000\n", "asking changes nothing");
     within(boards[0].limit_clock(Some(MegaHertz(1300)))).await.expect("a limit that is set");
-    assert_eq!(tree.text(&cap).trim(), "500000000");
+    assert_eq!(tree.text(&cap).trim(), "468000000");
     drop((gpus, boards));
     let _next = tree.gpus().await;
     assert_eq!(tree.text(&cap).trim(), "750000000");

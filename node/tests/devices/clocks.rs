@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use helixflow_actors::{Board, ClockError};
+use helixflow_control::HeldBy;
 use helixflow_env::Disk;
 use helixflow_env::disk::RealDisk;
 use helixflow_model::MegaHertz;
@@ -15,7 +16,7 @@ use crate::world::{World, within};
 /// NVML's code for a process without the right.
 const NO_PERMISSION: u32 = 4;
 
-async fn limit(gpus: &Gpus, clock: Option<u32>) -> Result<(), ClockError> {
+async fn limit(gpus: &Gpus, clock: Option<u32>) -> Result<HeldBy, ClockError> {
     let board: Arc<dyn Board> = Arc::clone(&gpus.boards()[0]);
     within(board.limit_clock(clock.map(MegaHertz))).await
 }
@@ -37,7 +38,8 @@ async fn a_clock_is_written_down_set_and_freed() {
     let world = World::new(json!([{}]));
     let gpus = world.gpus().await;
     let boards = gpus.boards();
-    within(boards[0].limit_clock(Some(MegaHertz(1200)))).await.expect("a clock that is set");
+    let by = within(boards[0].limit_clock(Some(MegaHertz(1200)))).await.expect("a clock that is set");
+    assert_eq!(by, HeldBy::Clock);
     within(boards[0].limit_clock(Some(MegaHertz(900)))).await.expect("another one");
     assert_eq!(journal(world.folder.path()), json!({ "GPU-0": "locked-clock" }));
     within(boards[0].limit_clock(None)).await.expect("a clock that is freed");
@@ -79,6 +81,45 @@ async fn what_cannot_be_undone_stays_written_down() {
 }
 
 #[tokio::test]
+async fn what_could_not_be_undone_at_the_start_is_undone_when_the_board_is_first_let_go() {
+    let world = World::new(json!([{}, {}]));
+    let gpus = world.gpus().await;
+    limit(&gpus, Some(1200)).await.expect("a clock that is set");
+    kill(gpus);
+    world.change(0, "errors", json!({ "nvmlDeviceResetGpuLockedClocks": 999 }));
+    let next = world.gpus().await;
+    world.change(0, "errors", json!({}));
+    for board in next.boards() {
+        within(board.limit_clock(None)).await.expect("clocks that may be set");
+    }
+    let set = [
+        "SetGpuLockedClocks GPU-0 210 1200",
+        "ResetGpuLockedClocks GPU-0",
+        "SetPowerManagementLimit GPU-1 700000",
+    ];
+    assert_eq!(world.script.set(), set, "the other board, on which nothing is ours, is only asked");
+    assert_eq!(journal(world.folder.path()), json!({}));
+}
+
+#[tokio::test]
+async fn a_lock_that_was_left_to_somebody_else_is_not_undone_and_a_power_limit_of_ours_still_is() {
+    let world = World::new(json!([{}, { "errors": { "nvmlDeviceSetGpuLockedClocks": 3 } }]));
+    let gpus = world.gpus().await;
+    for board in gpus.boards() {
+        within(board.limit_clock(Some(MegaHertz(1095)))).await.expect("a clock that is held");
+        board.leave_clock();
+    }
+    assert_eq!(within(gpus.release()).await.len(), 0);
+    let set = [
+        "SetGpuLockedClocks GPU-0 210 1095",
+        "SetPowerManagementLimit GPU-1 450000",
+        "SetPowerManagementLimit GPU-1 700000",
+    ];
+    assert_eq!(world.script.set(), set);
+    assert_eq!(journal(world.folder.path()), json!({}));
+}
+
+#[tokio::test]
 async fn without_the_right_nothing_is_set_and_the_reason_is_told() {
     let world = World::new(json!([{}]));
     let errors = [
@@ -114,7 +155,8 @@ async fn a_board_whose_clock_cannot_be_locked_is_held_by_its_power_limit() {
     let gpus = world.gpus().await;
     let boards = gpus.boards();
     for clock in [1095, 210, 1980] {
-        within(boards[0].limit_clock(Some(MegaHertz(clock)))).await.expect("a limit that is set");
+        let by = within(boards[0].limit_clock(Some(MegaHertz(clock)))).await.expect("a limit that is set");
+        assert_eq!(by, HeldBy::Power);
     }
     let journalled = journal(world.folder.path());
     assert_eq!(journalled["GPU-0"]["power-limit"]["before"], 700_000);
@@ -131,6 +173,20 @@ async fn a_board_whose_clock_cannot_be_locked_is_held_by_its_power_limit() {
 }
 
 #[tokio::test]
+async fn a_power_limit_that_an_operator_has_lowered_is_never_raised() {
+    let errors = json!({ "nvmlDeviceSetGpuLockedClocks": 3 });
+    let world = World::new(json!([{ "errors": errors, "power_limit_now": 400_000 }]));
+    let gpus = world.gpus().await;
+    let boards = gpus.boards();
+    for clock in [1980, 1891, 1095, 210] {
+        within(boards[0].limit_clock(Some(MegaHertz(clock)))).await.expect("a limit that is set");
+    }
+    let limits = world.script.set();
+    let limits: Vec<_> = limits.iter().filter_map(|line| line.rsplit(' ').next()).collect();
+    assert_eq!(limits, ["400000", "389000", "300000", "200000"], "95 % of 700 W would be 675 W");
+}
+
+#[tokio::test]
 async fn a_power_limit_is_put_back_by_the_next_start() {
     let world = World::new(json!([{ "errors": { "nvmlDeviceSetGpuLockedClocks": 3 } }]));
     let gpus = world.gpus().await;
@@ -139,6 +195,26 @@ async fn a_power_limit_is_put_back_by_the_next_start() {
     let _next = world.gpus().await;
     let set = ["SetPowerManagementLimit GPU-0 450000", "SetPowerManagementLimit GPU-0 700000"];
     assert_eq!(world.script.set(), set);
+}
+
+#[tokio::test]
+async fn a_power_limit_that_cannot_be_put_back_says_how_to_do_it_by_hand() {
+    let world = World::new(json!([{ "errors": { "nvmlDeviceSetGpuLockedClocks": 3 } }]));
+    let gpus = world.gpus().await;
+    limit(&gpus, Some(1095)).await.expect("a limit that is set");
+    world.change(0, "errors", json!({ "nvmlDeviceSetPowerManagementLimit": 999 }));
+    let said = within(gpus.release()).await[0].to_string();
+    assert!(said.contains("nvidia-smi -i GPU-0 -pl 700") && !said.contains("-rgc"), "{said}");
+}
+
+#[tokio::test]
+async fn a_lock_that_is_written_down_of_a_board_that_cannot_lock_is_forgotten() {
+    let world = World::new(json!([{ "errors": { "nvmlDeviceResetGpuLockedClocks": 3 } }]));
+    let written = br#"{"format": 1, "boards": {"GPU-0": "locked-clock"}}"#;
+    RealDisk.write_durably(&world.folder.path().join("clocks.json"), written).expect("a journal");
+    let gpus = world.gpus().await;
+    assert_eq!(journal(world.folder.path()), json!({}));
+    assert_eq!(within(gpus.release()).await.len(), 0);
 }
 
 #[tokio::test]

@@ -1,10 +1,12 @@
 //! What there is at the start, and what a driver in trouble costs then.
 
+use std::process::Command;
 use std::time::Duration;
 
 use helixflow_node::device::Patience;
 use serde_json::json;
 
+use crate::child;
 use crate::world::{PATIENCE, World, read, within};
 
 #[tokio::test]
@@ -79,6 +81,18 @@ async fn a_process_that_never_opens_the_drivers_is_replaced() {
     world.script.change(|script| script["held"] = json!([]));
     let boards = within(gpus.come_late()).await;
     read(&boards[0]).await.expect("a reading");
+}
+
+#[test]
+fn a_node_whose_file_is_replaced_reads_its_gpus_with_the_build_that_it_is_itself() {
+    let world = World::new(json!([{}]));
+    let copy = world.folder.path().join("node");
+    let this = std::env::current_exe().expect("this test program's file");
+    std::fs::copy(this, &copy).expect("a copy");
+    let mut command = Command::new(copy);
+    command.args(["--exact", child::UPGRADED, "--ignored"]).envs(world.program().environment);
+    let output = command.output().expect("a program that runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
 #[tokio::test]

@@ -1,36 +1,18 @@
-//! The library that plays NVML: built where it is missing, told what to play, asked what was set.
+//! The library that plays NVML: told what to play, asked what was set.
 #![expect(clippy::disallowed_methods, reason = "the library and its script lie on the real disk")]
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 
 use parking_lot::Mutex;
 use serde_json::Value;
 
-/// What `HELIXFLOW_NVML_LIBRARY` is to name. Built by cargo with the profile of this test, unless that was done already.
+use crate::nvml_stub::nvml_stub;
+
+/// What `HELIXFLOW_NVML_LIBRARY` is to name.
 pub(crate) fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
-    LIBRARY.get_or_init(|| {
-        let test = std::env::current_exe().expect("this test program's file");
-        let folder = test.parent().and_then(Path::parent).expect("target/<profile>/deps");
-        let profile = folder.file_name().and_then(|name| name.to_str()).expect("a profile's folder");
-        let profile = if profile == "debug" { "dev" } else { profile };
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let built = Command::new(cargo)
-            .args(["build", "--quiet", "--package", "helixflow-nvml-stub", "--profile", profile])
-            .arg("--target-dir")
-            .arg(folder.parent().expect("target"))
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status();
-        let library = folder.join("libhelixflow_nvml_stub.so");
-        assert!(
-            library.is_file(),
-            "no library that plays NVML at {} ({built:?}): build it with `cargo build -p helixflow-nvml-stub`",
-            library.display()
-        );
-        library
-    })
+    LIBRARY.get_or_init(|| nvml_stub().expect("the library that plays NVML"))
 }
 
 /// What the library plays, and its log.
@@ -58,6 +40,11 @@ impl Script {
         let next = self.path.with_extension("next");
         std::fs::write(&next, value.to_string()).expect("a script");
         std::fs::rename(&next, &self.path).expect("the script in place");
+    }
+
+    /// How many events were delivered.
+    pub(crate) fn events(&self) -> usize {
+        std::fs::read_to_string(self.path.with_extension("events")).unwrap_or_default().lines().count()
     }
 
     /// The calls that set something, in order.

@@ -17,6 +17,8 @@
     reason = "a script lies on the real disk, and a blocked call waits for real"
 )]
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -50,6 +52,19 @@ fn path() -> PathBuf {
 /// The log of what was set: a call and its arguments a line.
 pub(crate) fn log() -> PathBuf {
     path().with_extension("log")
+}
+
+/// Writes down that an event was delivered, a line each.
+pub(crate) fn record_event(code: u64) {
+    let file = OpenOptions::new().create(true).append(true).open(path().with_extension("events"));
+    // A test that waits for it fails then.
+    let _ = file.and_then(|mut file| writeln!(file, "{code}"));
+}
+
+/// Waits a little; for how long.
+pub(crate) fn rest() -> Duration {
+    std::thread::sleep(LOOK_AGAIN);
+    LOOK_AGAIN
 }
 
 impl Script {
@@ -130,7 +145,7 @@ fn course(call: &str, script: &Value, now: impl Fn() -> Value) -> Option<nvmlRet
         HELD.store(true, Ordering::SeqCst);
     }
     while HELD.load(Ordering::SeqCst) || names(&now(), "blocked") {
-        std::thread::sleep(LOOK_AGAIN);
+        rest();
     }
     error(&now(), call)
 }

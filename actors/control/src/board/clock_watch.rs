@@ -5,6 +5,8 @@
 //! Then no orders go out. A person's limit that can still be seen is left alone for ever. Ours that was taken away looks the same as a
 //! driver that was loaded anew, and such a board would run without its governor until the node ends: so after a long
 //! rest, doubled each time, one more try is made. One order an hour fights nobody.
+//!
+//! A board that cannot lock its clock is held by its power limit. Its clock only follows that, and is not compared.
 
 use std::time::Duration;
 
@@ -29,10 +31,21 @@ const BUSY: u16 = 200;
 const REST: Duration = Duration::from_secs(3600);
 const LONGEST_REST: Duration = Duration::from_secs(24 * 3600);
 
+/// By what a board is held to a clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HeldBy {
+    /// Its clock itself, which shows in every reading.
+    #[default]
+    Clock,
+    /// A power limit that stands in: the clock may be another than the one asked for.
+    Power,
+}
+
 /// The watch over one board's clock.
 #[derive(Clone, Debug)]
 pub(super) struct ClockWatch {
     control: ClockControl,
+    held_by: HeldBy,
     /// When our last order went out.
     ordered: Option<Duration>,
     /// Since when the clock shows another hand.
@@ -44,7 +57,8 @@ pub(super) struct ClockWatch {
 
 impl ClockWatch {
     pub(super) const fn new(control: ClockControl) -> Self {
-        Self { control, ordered: None, shown: None, foreign: Duration::ZERO, rest: REST }
+        let held_by = HeldBy::Clock;
+        Self { control, held_by, ordered: None, shown: None, foreign: Duration::ZERO, rest: REST }
     }
 
     /// Takes in a reading while we hold the board to `limit`.
@@ -73,6 +87,11 @@ impl ClockWatch {
         self.shown = None;
     }
 
+    /// An order was carried out, by this.
+    pub(super) const fn held(&mut self, by: HeldBy) {
+        self.held_by = by;
+    }
+
     /// The driver refused an order: from now on the clock is only watched.
     pub(super) const fn refused(&mut self) {
         self.control = ClockControl::MonitorOnly;
@@ -80,7 +99,8 @@ impl ClockWatch {
 
     fn watch(&mut self, reading: &BoardReading, limit: Option<MegaHertz>, now: Duration) {
         let settled = self.ordered.is_none_or(|at| now.saturating_sub(at) >= SETTLES);
-        if !settled || !shows_another_hand(reading, limit) {
+        let is_told = limit.is_none() || self.held_by == HeldBy::Clock;
+        if !settled || !is_told || !shows_another_hand(reading, limit) {
             self.shown = None;
             return;
         }

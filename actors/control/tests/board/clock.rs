@@ -1,7 +1,7 @@
 //! Orders for the clock, and other hands on it.
 
-use helixflow_control::ClockOrder;
-use helixflow_model::{ClockControl, MegaHertz};
+use helixflow_control::{ClockOrder, HeldBy};
+use helixflow_model::{ClockControl, MegaHertz, Sensed};
 
 use crate::plant::{Make, Plant};
 use crate::rig::{Heated, Rig};
@@ -37,6 +37,17 @@ fn a_refused_order_leaves_the_board_watched_only() {
         (record.orders, standing.control, standing.target_clock),
         (0, ClockControl::MonitorOnly, None)
     );
+}
+
+#[test]
+fn a_board_that_is_held_by_its_power_limit_is_governed_whatever_its_clock_is() {
+    for (by, control) in [(HeldBy::Power, ClockControl::Governed), (HeldBy::Clock, ClockControl::Foreign)] {
+        let mut rig = hot();
+        rig.control.clock_held(by);
+        rig.blur = |reading| reading.core_clock = Sensed::Live(MegaHertz(1980));
+        let record = rig.run(60.0, |_| 1.0, |_| 50.0);
+        assert_eq!(record.judged.unwrap().standing.control, control);
+    }
 }
 
 #[test]

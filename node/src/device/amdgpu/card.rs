@@ -22,6 +22,10 @@ use crate::device::driver::{Driver, Refusal, both};
 /// The power limit, in microwatts.
 const POWER_LIMIT: &str = "power1_cap";
 
+/// Of the highest power limit, the part that is the lowest one where firmware tells 0, as that of MI300 does: it takes any
+/// limit then, but no board works below this. An MI300X draws about 140 of its 750 W when it does nothing. An estimate.
+const LEAST_PART: u32 = 4;
+
 /// A card, and what is remembered of it between readings.
 pub(super) struct Card {
     device: PathBuf,
@@ -222,16 +226,20 @@ fn name(device: &Path) -> String {
 
 fn limits(device: &Path, hwmon: &Hwmon, core: &str) -> BoardLimits {
     let degrees = |label: &str, what: &str| hwmon.labelled(label, what).live().map(temperature);
-    // A card whose lowest limit is 0 tells none.
-    let power = |name: &str| hwmon.number(name).live().map(milliwatts).filter(|limit| limit.0 > 0);
+    let power = |name: &str| hwmon.number(name).live().map(milliwatts);
+    let power_most = power("power1_cap_max").filter(|limit| limit.0 > 0);
+    let power_least = match power("power1_cap_min") {
+        Some(MilliWatts(0)) => power_most.map(|most| MilliWatts(most.0 / LEAST_PART)),
+        told => told,
+    };
     let steps = files::sensed(&device.join("pp_dpm_sclk"), |text| Some(clocks(text))).live();
     BoardLimits {
         operating: None,
         slowdown: degrees(core, "crit"),
         shutdown: degrees(core, "emergency"),
         memory: degrees("mem", "crit"),
-        power_least: power("power1_cap_min"),
-        power_most: power("power1_cap_max"),
+        power_least,
+        power_most,
         clock_least: steps.as_ref().and_then(|steps| steps.iter().min().copied()),
         clock_most: steps.as_ref().and_then(|steps| steps.iter().max().copied()),
     }

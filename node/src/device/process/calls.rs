@@ -1,6 +1,7 @@
 //! The calls of each board: one on its way at a time, a few behind it.
 //!
-//! A call whose caller has gone is not sent; its answer, where it was sent before, is dropped.
+//! A call whose caller has gone is not sent; its answer, where it was sent before, is dropped, but for the faults that it
+//! tells of: those come with the next reading.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::CallError;
+use super::untold::Untold;
 use crate::device::protocol::{Answer, Ask, Request};
 
 /// Calls that wait behind one of their board: its actor asks one thing at a time, and a command may ask beside it.
@@ -28,6 +30,16 @@ impl Call {
         // A caller that has gone wants nothing any more.
         let _ = self.answer.send(outcome);
     }
+
+    /// Passes an answer on, together with the faults that nobody has heard yet, or keeps those that nobody hears now.
+    fn answer(self, mut answer: Answer, untold: &mut Untold) {
+        if let Answer::Reading(reading) = &mut answer {
+            untold.put_before(reading);
+        }
+        if let Err(Ok(Answer::Reading(unheard))) = self.answer.send(Ok(answer)) {
+            untold.keep(*unheard);
+        }
+    }
 }
 
 /// How long the calls on their way have taken by now.
@@ -35,7 +47,7 @@ impl Call {
 pub(super) struct Lateness {
     /// The longest of them.
     pub(super) worst: Option<Duration>,
-    /// Where every board has one on its way, the shortest of them: no board has answered for so long.
+    /// Where every board that was ever asked has one on its way, the shortest of them: no board has answered for so long.
     pub(super) of_all: Option<Duration>,
 }
 
@@ -49,6 +61,7 @@ struct Sent {
 struct Queue {
     sent: Option<Sent>,
     waiting: VecDeque<Call>,
+    untold: Untold,
 }
 
 /// All calls that have no answer yet.
@@ -89,12 +102,10 @@ impl Calls {
     /// Passes an answer on; whether it was that of a call on its way.
     pub(super) fn answered(&mut self, number: u64, answer: Answer) -> bool {
         let is_it = |queue: &&mut Queue| queue.sent.as_ref().is_some_and(|sent| sent.number == number);
-        let sent = self.boards.values_mut().find(is_it).and_then(|queue| queue.sent.take());
-        let was_known = sent.is_some();
-        if let Some(sent) = sent {
-            sent.call.end(Ok(answer));
-        }
-        was_known
+        let Some(queue) = self.boards.values_mut().find(is_it) else { return false };
+        let Some(sent) = queue.sent.take() else { return false };
+        sent.call.answer(answer, &mut queue.untold);
+        true
     }
 
     /// Ends the calls on their way: whoever would have answered is gone.
@@ -118,7 +129,9 @@ impl Calls {
             let sent = self.boards.get(board)?.sent.as_ref()?;
             Some(now.saturating_duration_since(sent.since))
         };
-        let taken: Vec<Option<Duration>> = boards.iter().map(taken).collect();
+        // A board that came after the node's start is never asked, and is late with nothing.
+        let asked = boards.iter().filter(|board| self.boards.contains_key(*board));
+        let taken: Vec<Option<Duration>> = asked.map(taken).collect();
         let of_all = taken.iter().copied().collect::<Option<Vec<Duration>>>();
         Lateness {
             worst: taken.into_iter().flatten().max(),
@@ -129,6 +142,8 @@ impl Calls {
 
 #[cfg(test)]
 mod tests {
+    use helixflow_model::{BoardReading, FaultEvent};
+
     use super::*;
 
     type Coming = oneshot::Receiver<Result<Answer, CallError>>;
@@ -158,6 +173,26 @@ mod tests {
     }
 
     #[test]
+    fn faults_of_a_reading_whose_caller_has_gone_come_with_the_next_one() {
+        let (mut calls, now) = (Calls::default(), Instant::now());
+        let reading = |code| {
+            let faults = vec![FaultEvent { code, count: 1 }];
+            Answer::Reading(Box::new(BoardReading { faults, ..BoardReading::default() }))
+        };
+        for (number, code) in [(1, 79), (2, 48)] {
+            let given_up = ask(&mut calls, "a");
+            calls.next(now);
+            drop(given_up);
+            assert!(calls.answered(number, reading(code)));
+        }
+        let mut coming = ask(&mut calls, "a");
+        calls.next(now);
+        assert!(calls.answered(3, reading(45)));
+        let Ok(Ok(Answer::Reading(told))) = coming.try_recv() else { panic!("no reading") };
+        assert_eq!(told.faults.iter().map(|event| event.code).collect::<Vec<_>>(), [79, 48, 45]);
+    }
+
+    #[test]
     fn a_call_whose_caller_has_gone_is_not_sent() {
         let mut calls = Calls::default();
         drop(ask(&mut calls, "a"));
@@ -180,13 +215,27 @@ mod tests {
         let (mut calls, start) = (Calls::default(), Instant::now());
         let boards = [board("a"), board("b")];
         let second = Duration::from_secs(1);
-        let _a = ask(&mut calls, "a");
-        calls.next(start);
+        let (_a, _b) = (ask(&mut calls, "a"), ask(&mut calls, "b"));
+        while let Some(request) = calls.next(start) {
+            if request.board == board("b") {
+                calls.answered(request.number, Answer::Done);
+            }
+        }
         assert_eq!(calls.lateness(&boards, start + second), Lateness { worst: Some(second), of_all: None });
         let _b = ask(&mut calls, "b");
         calls.next(start + second);
         let late = calls.lateness(&boards, start + 3 * second);
         assert_eq!(late, Lateness { worst: Some(3 * second), of_all: Some(2 * second) });
         assert_eq!(calls.lateness(&[], start).of_all, None);
+    }
+
+    #[test]
+    fn a_board_that_nobody_asks_keeps_none_from_being_late() {
+        let (mut calls, start) = (Calls::default(), Instant::now());
+        let second = Duration::from_secs(1);
+        let _a = ask(&mut calls, "a");
+        calls.next(start);
+        let late = calls.lateness(&[board("a"), board("new")], start + second);
+        assert_eq!(late, Lateness { worst: Some(second), of_all: Some(second) });
     }
 }

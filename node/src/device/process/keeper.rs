@@ -54,6 +54,8 @@ pub(super) struct Keeper {
     found: watch::Sender<Option<Inventory>>,
     calls: Calls,
     state: State,
+    /// Whether a process has ever found a board.
+    has_found: bool,
     /// Processes that ended or were replaced since a board last answered.
     failures: u32,
     /// Processes that were killed and are not known to have ended.
@@ -69,7 +71,7 @@ impl Keeper {
     ) -> Self {
         let state = State::Resting { until: Instant::now() };
         let (calls, abandoned) = (Calls::default(), Vec::new());
-        Self { launch, patience, incoming, found, calls, state, failures: 0, abandoned }
+        Self { launch, patience, incoming, found, calls, state, has_found: false, failures: 0, abandoned }
     }
 
     /// Keeps a process until nobody can ask any more.
@@ -152,10 +154,12 @@ impl Keeper {
             tracing::warn!(trouble, "not every device can be read");
         }
         let (is_empty, is_well) = (found.boards.is_empty(), found.trouble.is_empty());
+        self.has_found |= !is_empty;
         self.found.send_replace(Some(found));
         if is_empty {
             self.lose(&CallError::Ended);
-            if is_well {
+            // Boards that were there may come back: a driver that is loaded anew shows none for a while.
+            if is_well && !self.has_found {
                 self.state = State::Done;
             }
         }

@@ -6,6 +6,7 @@
 mod calls;
 mod keeper;
 mod program;
+mod untold;
 
 use std::time::Duration;
 

@@ -8,6 +8,10 @@ use std::process::Stdio;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::process::{Child, Command};
 
+/// The running binary, also after its file was replaced: the two sides of the protocol are of one build, and a node that
+/// runs on through an upgrade must not start the new build's reader.
+const RUNNING: &str = "/proc/self/exe";
+
 /// A program that reads devices when it runs: this same binary, told so by its arguments.
 #[derive(Clone, Debug)]
 pub struct Program {
@@ -20,10 +24,11 @@ pub struct Program {
 }
 
 impl Program {
-    /// The running binary, with these arguments.
+    /// The running binary, with these arguments; an error where the system does not show it.
     pub fn this_binary(arguments: &[&str]) -> io::Result<Self> {
-        let path = std::env::current_exe()?;
-        Ok(Self { path, arguments: arguments.iter().map(OsString::from).collect(), environment: Vec::new() })
+        std::env::current_exe()?;
+        let arguments = arguments.iter().map(OsString::from).collect();
+        Ok(Self { path: RUNNING.into(), arguments, environment: Vec::new() })
     }
 }
 

@@ -5,6 +5,10 @@ use std::time::Duration;
 use helixflow_physics::{Board, Work};
 use tokio::time::Instant;
 
+/// Seconds of work that a board owes at most: one long step, and its longest rest. Two replicas that are busy on one board
+/// bring two seconds of work a second, of which it can live through one; what is beyond was done at the same time.
+const MOST_OWED: f64 = 4.0;
+
 /// A board, the moment that it has come to, and the work that has been done since.
 pub(super) struct Live {
     board: Board,
@@ -48,6 +52,12 @@ impl Live {
         let busy = (worked + rest).as_secs_f64();
         self.busy += busy;
         self.waiting += busy * memory_bound;
+        // A step that alone took longer is lived through whole.
+        let most = MOST_OWED.max(busy);
+        if self.busy > most {
+            self.waiting *= most / self.busy;
+            self.busy = most;
+        }
         rest
     }
 }

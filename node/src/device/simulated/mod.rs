@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use helixflow_actors::{Board, BoardError, ClockError};
+use helixflow_control::HeldBy;
 use helixflow_model::{
     BoardId, BoardInfo, BoardReading, Bytes, DeviceId, DeviceKind, DeviceReading, InvalidName, MegaHertz,
     Partition,
@@ -129,7 +130,7 @@ impl Board for SimulatedBoard {
         })
     }
 
-    fn limit_clock(&self, clock: Option<MegaHertz>) -> BoxFuture<'_, Result<(), ClockError>> {
+    fn limit_clock(&self, clock: Option<MegaHertz>) -> BoxFuture<'_, Result<HeldBy, ClockError>> {
         Box::pin(async move {
             let asked = {
                 let mut live = self.live.lock();
@@ -141,11 +142,15 @@ impl Board for SimulatedBoard {
                 readable
             };
             match asked {
-                Ok(()) => Ok(()),
+                Ok(()) => Ok(HeldBy::Clock),
                 Err(Unreadable::Blocked) => std::future::pending().await,
                 Err(lost) => Err(ClockError::Failed(lost.into())),
             }
         })
+    }
+
+    fn leave_clock(&self) {
+        // Nothing of it outlives the node.
     }
 }
 
@@ -206,6 +211,22 @@ mod tests {
         board.limit_clock(None).await.expect("permitted");
         work(&board, 1).await;
         assert_eq!(work(&board, 1).await, Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_busy_replicas_leave_a_board_no_work_for_long_after_their_end() {
+        let board = board(&Simulated::default());
+        let mut paces = [(); 2].map(|()| BoardPace::new(Arc::clone(&board)));
+        for _ in 0..120 {
+            let rests = paces.each_mut().map(|pace| pace.rest(DECODE, Duration::from_secs(1)));
+            tokio::time::sleep(Duration::from_secs(1) + rests[0].max(rests[1])).await;
+            core(&board).await;
+        }
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        core(&board).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let reading = board.read().await.expect("a reading");
+        assert_eq!(reading.reasons.live(), Some(ClockReasons::IDLE), "{reading:?}");
     }
 
     #[tokio::test(start_paused = true)]

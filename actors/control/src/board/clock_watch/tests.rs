@@ -48,6 +48,22 @@ fn a_clock_above_our_limit_under_work_is_anothers() {
 }
 
 #[test]
+fn the_clock_of_a_board_that_is_held_by_its_power_limit_shows_nothing() {
+    let minute = Duration::from_secs(60);
+    for seen in [reading(900, 1980, NONE), reading(900, 1200, ClockReasons::REQUESTED)] {
+        let mut watch = watch();
+        watch.held(HeldBy::Power);
+        assert_eq!(after(&mut watch, &seen, LIMIT, SETTLES, minute), ClockControl::Governed);
+        watch.held(HeldBy::Clock);
+        assert_eq!(after(&mut watch, &seen, LIMIT, SETTLES + minute, LASTS), ClockControl::Foreign);
+    }
+    let mut watch = watch();
+    watch.held(HeldBy::Power);
+    let held = reading(900, 1200, ClockReasons::REQUESTED);
+    assert_eq!(after(&mut watch, &held, None, SETTLES, LASTS), ClockControl::Foreign, "we ask for nothing");
+}
+
+#[test]
 fn a_limit_while_we_ask_for_none_is_anothers() {
     let held = reading(900, 1200, ClockReasons::REQUESTED);
     assert_eq!(after(&mut watch(), &held, None, SETTLES, LASTS), ClockControl::Foreign);

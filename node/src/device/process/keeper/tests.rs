@@ -34,6 +34,8 @@ struct Processes {
     /// Whether they answer, and whether they tell what they found.
     answer: Arc<AtomicBool>,
     open: Arc<AtomicBool>,
+    /// Whether they find no boards.
+    empty: Arc<AtomicBool>,
 }
 
 struct MadeUp {
@@ -77,7 +79,8 @@ async fn talk(stream: DuplexStream, process: Processes) {
             kind: DeviceKind::Nvidia,
             limits: BoardLimits::default(),
         });
-        let found = Line::Found(Inventory { boards: boards.to_vec(), ..Inventory::default() });
+        let boards = if process.empty.load(Ordering::SeqCst) { Vec::new() } else { boards.to_vec() };
+        let found = Line::Found(Inventory { boards, ..Inventory::default() });
         say(&mut lines, &serde_json::to_string(&found).expect("a line")).await;
     }
     let mut requests = BufReader::new(requests).lines();
@@ -137,6 +140,26 @@ async fn a_process_in_which_no_board_answers_is_replaced_and_one_late_board_is_g
     processes.answer.store(true, Ordering::SeqCst);
     assert_eq!(both(&reader).await, [Ok(Answer::Done), Ok(Answer::Done)]);
     assert_eq!(processes.started(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn boards_that_were_there_are_looked_for_again_and_on_a_machine_without_any_nothing_is() {
+    let processes = Processes::in_good_health();
+    let reader = Reader::start(processes.clone(), PATIENCE);
+    assert_eq!(both(&reader).await, [Ok(Answer::Done), Ok(Answer::Done)]);
+    processes.answer.store(false, Ordering::SeqCst);
+    processes.empty.store(true, Ordering::SeqCst);
+    assert_eq!(both(&reader).await, [Err(CallError::Replaced), Err(CallError::Replaced)]);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    processes.answer.store(true, Ordering::SeqCst);
+    processes.empty.store(false, Ordering::SeqCst);
+    assert_eq!(both(&reader).await, [Ok(Answer::Done), Ok(Answer::Done)]);
+
+    processes.empty.store(true, Ordering::SeqCst);
+    let started = processes.started();
+    let reader = Reader::start(processes.clone(), PATIENCE);
+    assert_eq!(both(&reader).await, [Err(CallError::Over), Err(CallError::Over)]);
+    assert_eq!(processes.started(), started + 1);
 }
 
 #[tokio::test(start_paused = true)]
