@@ -86,7 +86,7 @@ pub(super) fn board_notes(row: &BoardRow<'_>) -> String {
 pub(super) fn short(age: Duration) -> String {
     let seconds = age.as_secs();
     match seconds {
-        0..10 => format!("{seconds}.{}s", age.subsec_millis() / 100),
+        0..10 => format!("{:.1}s", age.as_millis() as f64 / 1000.0),
         10..100 => format!("{seconds}s"),
         100..6_000 => format!("{}m", seconds / 60),
         6_000..360_000 => format!("{}h", seconds / 3_600),
