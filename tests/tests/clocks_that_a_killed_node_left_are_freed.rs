@@ -70,7 +70,7 @@ fn what_a_killed_node_left_is_undone_once() -> Result<()> {
     let node = Node::new(r#"{"boards": [{"uuid": "GPU-0"}]}"#)?;
     assert!(printed(node.release()?)?.contains("nothing is set"));
     std::fs::write(node.path("clocks.json"), ONE_CLOCK)?;
-    assert!(printed(node.release()?)?.contains("on 1 GPUs is undone"));
+    assert!(printed(node.release()?)?.contains("on one GPU is undone"));
     assert_eq!(node.set(), "nvmlDeviceResetGpuLockedClocks GPU-0\n");
     assert!(printed(node.release()?)?.contains("nothing is set"));
     Ok(())
