@@ -23,7 +23,7 @@ pub(crate) fn program(environment: &[(&str, &OsStr)]) -> Program {
 }
 
 #[test]
-#[ignore = "the process that the other tests start"]
+#[ignore = "the process that the other tests start; `cargo test -p helixflow-node --test devices` runs it through them"]
 fn reads_devices() {
     if std::env::var_os(MARK).is_some() {
         read_devices(Sources::from_environment()).expect("requests that can be read");
@@ -34,7 +34,7 @@ fn reads_devices() {
 pub(crate) const UPGRADED: &str = "child::finds_gpus_although_its_file_was_replaced";
 
 #[tokio::test]
-#[ignore = "a process that another test starts from a file of its own, which it replaces"]
+#[ignore = "replaces its own file; `cargo test -p helixflow-node --test devices build_that_it_is` runs a copy of it"]
 async fn finds_gpus_although_its_file_was_replaced() {
     let program = program(&[]);
     let path = std::env::current_exe().expect("this program's file");
