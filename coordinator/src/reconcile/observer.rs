@@ -93,35 +93,16 @@ fn ready(reports: &Reports) -> BTreeSet<(Fence, NodeId)> {
 
 #[cfg(test)]
 mod tests {
-    use helixflow_model::{
-        Epoch, Generation, LoadReport, ModelId, NumericsClass, Region, ReplicaId, ReplicaReport,
-    };
+    use helixflow_model::{Generation, ReplicaId, ReplicaReport};
 
     use super::*;
-    use crate::telemetry::Telemetry;
+    use crate::telemetry::{Telemetry, replica, report};
 
     /// What is published of a node that has a replica which answers and one which loads.
     async fn reports(node: NodeId) -> Reports {
-        let replica = |id, phase| ReplicaReport {
-            fence: fence(id),
-            epoch: Epoch(1),
-            model: ModelId::new("m").expect("a valid name"),
-            version: "1".to_owned(),
-            phase,
-            detail: String::new(),
-            numerics: NumericsClass("cpu-1".to_owned()),
-            load: LoadReport::default(),
-            boards: Vec::new(),
-        };
-        let report = NodeReport {
-            node,
-            region: Region::new("eu-1").expect("a valid name"),
-            advertise: "127.0.0.1:7001".to_owned(),
-            sequence: 1,
-            age: Duration::ZERO,
-            boards: Vec::new(),
-            replicas: vec![replica(1, ReplicaPhase::Ready), replica(2, ReplicaPhase::Loading)],
-        };
+        let loading = ReplicaReport { fence: fence(2), ..replica(ReplicaPhase::Loading) };
+        let replicas = vec![replica(ReplicaPhase::Ready), loading];
+        let report = NodeReport { replicas, ..report(node.0, 1) };
         let telemetry = Telemetry::new();
         let mut published = telemetry.watch();
         telemetry.hear(report, 1, Instant::now()).expect("room");

@@ -23,6 +23,8 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, watch};
 
 pub(crate) use reports::Reports;
+#[cfg(test)]
+pub(crate) use reports::tests::{replica, report};
 pub(crate) use service::{MAX_REPORT_BYTES, Service};
 
 use helixflow_model::NodeReport;

@@ -65,7 +65,7 @@ mod tests {
     use tokio::sync::watch;
 
     use super::super::reports::Reports;
-    use super::super::reports::tests::{replica, report};
+    use super::super::{replica, report};
     use super::*;
 
     /// A publisher that has published one report of node 1 just now.

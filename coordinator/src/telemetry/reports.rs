@@ -98,7 +98,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    pub(in super::super) fn report(node: u64, sequence: u64) -> NodeReport {
+    pub(crate) fn report(node: u64, sequence: u64) -> NodeReport {
         NodeReport {
             node: NodeId(node),
             region: Region::new("eu-1").expect("a valid name"),
@@ -110,7 +110,7 @@ pub(super) mod tests {
         }
     }
 
-    pub(in super::super) fn replica(phase: ReplicaPhase) -> ReplicaReport {
+    pub(crate) fn replica(phase: ReplicaPhase) -> ReplicaReport {
         ReplicaReport {
             fence: Fence { replica: ReplicaId(1), generation: Generation(1) },
             epoch: Epoch(1),

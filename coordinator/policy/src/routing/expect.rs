@@ -69,8 +69,9 @@ pub(super) fn told(load: &LoadReport, age: Duration, curve: &Curve, slowness: u6
         u128::from(priced(TOKENS_A_REQUEST.saturating_mul(curve.each()), price)) + u128::from(behind_all);
     let prompt = u128::from(PROMPT_STEPS.saturating_mul(curve.step(there)));
     let time = |nanos| Duration::from_micros(micros(nanos, slowness));
-    let (place, none) = (time(u128::from(generating)), Duration::ZERO);
-    let place_told = if is_full(load) { faded(place, age) } else { none };
+    let place = time(u128::from(generating));
+    let faded = Duration::from_micros(drifted(micros_of(place), 0, WHOLE, age));
+    let place_told = if is_full(load) { faded } else { Duration::ZERO };
     let more = More { request: time(each_more), prompt: time(prompt), place, place_told };
     Told { next: micros(next, slowness), more }
 }
@@ -87,12 +88,6 @@ fn is_full(load: &LoadReport) -> bool {
         sequences => there >= sequences,
     };
     no_sequence || no_pages
-}
-
-/// What is left of a price by this age: half of it after [`HALF_LIFE_MS`].
-fn faded(price: Duration, age: Duration) -> Duration {
-    let micros = micros_of(price).saturating_mul(HALF_LIFE_MS) / (HALF_LIFE_MS + millis(age));
-    Duration::from_micros(micros)
 }
 
 /// Requests there, in thousandths: as counted, and the more the smoothed figure the older the count is.
