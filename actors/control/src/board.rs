@@ -23,19 +23,8 @@ pub use clock_watch::HeldBy;
 use ladder::{Ladder, Signs};
 use pace::Pace;
 use punctuality::Punctuality;
-pub use punctuality::{Driver, READING_DEADLINE, all_late};
-pub use sensing::Sensing;
-
-/// What one attempt to read the board brought.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Its sensors' values, each as the device told it.
-    Read(BoardReading),
-    /// Nothing within [`READING_DEADLINE`].
-    Late,
-    /// An error: no sensor could be read.
-    Failed,
-}
+pub use punctuality::{Driver, READING_DEADLINE};
+use sensing::Sensing;
 
 /// What one attempt to read the board led to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,17 +72,13 @@ impl BoardControl {
         }
     }
 
-    /// Takes in one attempt to read the board, at `now`: the time since the process began.
-    pub fn take(&mut self, outcome: Outcome, driver: Driver, now: Duration) -> Judged {
-        self.punctuality.take(matches!(outcome, Outcome::Read(_)), driver, now);
-        match outcome {
-            Outcome::Read(raw) => self.see(raw, now),
-            // Every sensor is silent; what memory the devices have is as it was.
-            Outcome::Failed => {
-                let devices = std::mem::take(&mut self.last.devices);
-                self.see(BoardReading { devices, ..BoardReading::default() }, now);
-            }
-            Outcome::Late => self.miss(driver, now),
+    /// Takes in one attempt to read the board, at `now`: the time since the process began. `raw` has each sensor's value
+    /// as the device told it; it is none where nothing came within [`READING_DEADLINE`], or an error.
+    pub fn take(&mut self, raw: Option<BoardReading>, driver: Driver, now: Duration) -> Judged {
+        self.punctuality.take(raw.is_some(), driver, now);
+        match raw {
+            Some(raw) => self.see(raw, now),
+            None => self.miss(driver, now),
         }
         let band = self.bands.take(&self.thermal, now);
         let control = self.control(now);
@@ -108,6 +93,12 @@ impl BoardControl {
         self.thermal.learn();
         let next_read = self.pace.take(&self.last, self.thermal.is_busy(), &standing, now);
         Judged { reading: self.last.clone(), standing, order, next_read }
+    }
+
+    /// An order of ours is under way still, or failed and is to be tried again: what the clock shows at `now` is not what
+    /// was ordered, and nobody else's doing.
+    pub const fn clock_pending(&mut self, now: Duration) {
+        self.watch.ordered(now);
     }
 
     /// An order of ours was carried out, by this.
@@ -136,6 +127,8 @@ impl BoardControl {
     fn control(&mut self, now: Duration) -> ClockControl {
         if self.thermal.is_fresh() {
             self.watch.take(&self.last, self.governor.limit(&self.thermal), now);
+        } else {
+            self.watch.unseen();
         }
         self.watch.control()
     }

@@ -16,7 +16,7 @@ mod restart;
 mod thermal;
 
 pub use backoff::Backoff;
-pub use board::{BoardControl, Driver, HeldBy, Judged, Outcome, READING_DEADLINE, Sensing, all_late};
+pub use board::{BoardControl, Driver, HeldBy, Judged, READING_DEADLINE};
 pub use faults::{Consequence, Xid, xid};
 pub use lifecycle::{Action, Cure, Event, Lifecycle, Stage};
 pub use load::LoadEstimate;

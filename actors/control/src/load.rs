@@ -1,4 +1,4 @@
-//! The load of one replica, smoothed in whole numbers, with its age.
+//! The load of one replica, smoothed in whole numbers.
 //!
 //! Counts are passed on as they are: they are what waits now. What is picked by, requests in all and tokens a second, is
 //! smoothed, since a batch makes both jump several times a second.
@@ -41,11 +41,6 @@ impl LoadEstimate {
         self.last = Some((smoothed, now));
         smoothed
     }
-
-    /// The last report, smoothed, and how long ago it was taken in.
-    pub fn latest(&self, now: Duration) -> Option<(LoadReport, Duration)> {
-        self.last.map(|(report, at)| (report, now.saturating_sub(at)))
-    }
 }
 
 /// `before`, moved towards `value` by `step / (step + HALF)` of the difference. The division rounds the move up, so that a
@@ -77,14 +72,6 @@ mod tests {
         assert_eq!((half.busy_milli, half.queued, half.kv_pages_free), (4000, 8, 7));
         let settled = (2..200).map(|n| estimate.take(queue(8), HALF * n)).last();
         assert_eq!(settled.map(|load| load.busy_milli), Some(8000));
-    }
-
-    #[test]
-    fn the_age_grows_from_when_the_report_was_taken_in() {
-        let mut estimate = LoadEstimate::default();
-        assert_eq!(estimate.latest(Duration::from_secs(1)), None);
-        estimate.take(queue(1), Duration::from_secs(2));
-        assert_eq!(estimate.latest(Duration::from_secs(5)).map(|(_, age)| age), Some(Duration::from_secs(3)));
     }
 
     proptest! {

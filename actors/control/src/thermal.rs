@@ -106,9 +106,15 @@ impl Thermal {
         begins
     }
 
-    /// Whether what is known is of now: otherwise nothing may be eased.
+    /// Whether what is known is of now.
     pub(crate) const fn is_fresh(&self) -> bool {
         self.fresh
+    }
+
+    /// Whether it also is all that heat is judged by: otherwise nothing may be eased. One silent sensor is enough, since
+    /// it may be the one that would tell of the heat.
+    pub(crate) const fn tells(&self) -> bool {
+        self.fresh && !self.blind
     }
 
     /// Whether the board's heat cannot be told though it could before.

@@ -1,19 +1,19 @@
 //! The board actor: reads one board on time, lets control judge it, and publishes what comes of that.
 //!
-//! Blocked calls are awaited here alone: other boards, the reports and the shards go on. A board that begins to be late
-//! has all others read at once, since only then can it be told whether the board is in trouble or its driver.
+//! Blocked calls are awaited here alone: other boards, the reports and the shards go on. A board that begins to bring no
+//! readings has all others read at once, since only then can it be told whether the board is in trouble or its driver.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use helixflow_control::{BoardControl, Driver, HeldBy, Judged, Outcome, READING_DEADLINE};
-use helixflow_model::{BoardStanding, ClockControl};
+use helixflow_control::{BoardControl, Consequence, Driver, HeldBy, Judged, READING_DEADLINE, xid};
+use helixflow_model::{BoardReading, BoardStanding, ClockControl};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::clock::{Clock, Hold, Releases};
-use super::latest::{Readings, Taken, driver_is_late};
+use super::latest::{Readings, Taken, driver_is_silent};
 use super::progress::Progress;
 use super::{Board, BoardError, ClockError};
 use crate::host::Replica;
@@ -22,7 +22,7 @@ use crate::roster::Roster;
 use crate::telemetry::TelemetryMessage;
 use crate::tree::{ActorState, Station};
 
-/// Changes when a board begins to be late.
+/// Changes when a board begins to bring no readings.
 pub(crate) type Alarm = watch::Sender<()>;
 
 /// Reads one board, on which replicas of type `R` run.
@@ -147,16 +147,21 @@ impl<R: Replica> BoardState<R> {
     /// One reading, and all that follows from it.
     async fn step(&mut self, myself: &ActorRef<Letter<BoardMessage>>) {
         let began = Instant::now();
-        let outcome = self.read().await;
+        let reading = self.read().await;
         let driver = self.driver();
-        let judged = self.control.take(outcome, driver, self.began.elapsed());
+        let now = self.began.elapsed();
+        if self.hold.is_pending() {
+            self.control.clock_pending(now);
+        }
+        let judged = self.control.take(reading, driver, now);
         self.say(&judged);
+        self.log_faults(&judged.reading);
         let Judged { reading, standing, order, next_read } = judged;
         if standing.control == ClockControl::Foreign {
             self.hold.leave();
         }
         let info = self.board.info().clone();
-        self.publish(Taken { info, reading, standing, at: self.answered, late: self.late });
+        self.publish(Taken { info, reading, standing, at: self.answered, silent: self.is_silent() });
         let (to, mailbox) = (myself.clone(), self.station.mailbox.clone());
         self.hold.step(order, move |outcome| {
             // An actor that has ended needs no answer.
@@ -167,49 +172,62 @@ impl<R: Replica> BoardState<R> {
         self.read_after(next_read.saturating_sub(spent), myself);
     }
 
-    async fn read(&mut self) -> Outcome {
+    async fn read(&mut self) -> Option<BoardReading> {
         let board = &self.board.info().board;
         let (was_late, had_failed) = (self.late, self.failure.is_some());
+        let was_silent = self.is_silent();
         let answer = tokio::time::timeout(READING_DEADLINE, self.board.read()).await;
         (self.late, self.failure) = (answer.is_err(), None);
-        match answer {
+        let reading = match answer {
             Ok(Ok(reading)) => {
                 self.answered = Instant::now();
-                Outcome::Read(reading)
+                Some(reading)
             }
             Ok(Err(error)) => {
                 if !had_failed {
                     tracing::warn!(%board, error, "the board cannot be read");
                 }
                 self.failure = Some(error);
-                Outcome::Failed
+                None
             }
             Err(_) => {
                 if !was_late {
                     tracing::warn!(%board, "the board did not answer within {READING_DEADLINE:?}");
-                    self.alarm.send_replace(());
-                    // Its own alarm is no news.
-                    self.alarmed.mark_unchanged();
                 }
-                Outcome::Late
+                None
             }
+        };
+        if self.is_silent() && !was_silent {
+            self.alarm.send_replace(());
+            // Its own alarm is no news.
+            self.alarmed.mark_unchanged();
         }
+        reading
     }
 
-    /// Whether the driver can be trusted, now that this board is late or is not.
+    /// Whether the last attempt brought no reading.
+    const fn is_silent(&self) -> bool {
+        self.late || self.failure.is_some()
+    }
+
+    /// Whether the driver can be trusted, now that this board brought a reading or did not.
     fn driver(&mut self) -> Driver {
         let info = self.board.info();
         let board = &info.board;
         let progressing = self.progress.look(&self.roster.borrow(), board);
-        let suspect = self.late && driver_is_late(&self.readings.borrow(), info);
+        let suspect = self.is_silent() && driver_is_silent(&self.readings.borrow(), info);
         if suspect && !self.suspect {
-            tracing::warn!(%board, progressing, "its driver answers for no board and is suspect: only a board without progress is fenced");
+            tracing::warn!(%board, progressing, "its driver reads no board and is suspect: only a board without progress is fenced");
         }
         self.suspect = suspect;
-        if suspect { Driver::Suspect { progressing } } else { Driver::Sound }
+        match suspect {
+            true => Driver::Suspect { progressing },
+            false if self.hold.delays_readings() => Driver::Busy,
+            false => Driver::Sound,
+        }
     }
 
-    /// Reads again after this time, or as soon as another board begins to be late.
+    /// Reads again after this time, or as soon as another board begins to bring no readings.
     fn read_after(&mut self, rest: Duration, myself: &ActorRef<Letter<BoardMessage>>) {
         let (to, mailbox) = (myself.clone(), self.station.mailbox.clone());
         // An alarm that came during the reading counts still.
@@ -227,12 +245,25 @@ impl<R: Replica> BoardState<R> {
         let Judged { standing, next_read, .. } = judged;
         let trouble = match (&self.failure, self.late, self.suspect) {
             (Some(error), ..) => format!("; it cannot be read: {error}"),
-            (None, true, true) => "; its driver answers for no board".to_owned(),
+            (None, true, true) => "; its driver reads no board".to_owned(),
             (None, true, false) => "; it does not answer in time".to_owned(),
             (None, false, _) => String::new(),
         };
         let BoardStanding { band, duty, .. } = standing;
         self.station.runs(format!("{band}, {duty}; is read every {next_read:?}{trouble}"));
+    }
+
+    /// Faults are events: they stand in one reading alone.
+    fn log_faults(&self, reading: &BoardReading) {
+        let board = &self.board.info().board;
+        for fault in &reading.faults {
+            let (meaning, count) = (xid(fault.code), fault.count);
+            if meaning.consequence == Consequence::Nothing {
+                tracing::info!(%board, code = fault.code, count, "the driver tells of a fault: {}", meaning.name);
+            } else {
+                tracing::warn!(%board, code = fault.code, count, "the driver tells of a fault: {}", meaning.name);
+            }
+        }
     }
 
     /// Replaces what is known of this board. What changes how it may be used is reported at once, and so is a fault, which

@@ -113,6 +113,17 @@ impl Hold {
         self.under_way = Some((order, tokio::spawn(async move { done(clock.limit(limit).await) })));
     }
 
+    /// Whether something that was asked for is not carried out yet.
+    pub(super) const fn is_pending(&self) -> bool {
+        self.under_way.is_some() || self.next.is_some()
+    }
+
+    /// Whether a reading may have to wait for an order of ours: a driver does one thing at a time for a board. Where the
+    /// order before has failed, the driver is in trouble, and nothing is put down to us.
+    pub(super) const fn delays_readings(&self) -> bool {
+        self.under_way.is_some() && !self.failing
+    }
+
     /// The order under way is over. Whether it was refused for good.
     pub(super) fn finished(&mut self, outcome: &Result<HeldBy, ClockError>) -> bool {
         let Some((order, _)) = self.under_way.take() else { return false };

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use helixflow_control::all_late;
 use helixflow_model::{BoardId, BoardInfo, BoardReading, BoardReport, BoardStanding, Duty};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -19,8 +18,8 @@ pub(crate) struct Taken {
     pub(super) standing: BoardStanding,
     /// When the reading was taken, or first asked for where there was none yet.
     pub(super) at: Instant,
-    /// Whether the board has not answered since within its deadline.
-    pub(super) late: bool,
+    /// Whether the last attempt brought no reading: it came too late, or failed.
+    pub(super) silent: bool,
 }
 
 impl Taken {
@@ -31,11 +30,11 @@ impl Taken {
     }
 }
 
-/// Whether this late board's driver answers for none of its boards. A driver's only board is all of them.
-pub(super) fn driver_is_late(readings: &Readings, late: &BoardInfo) -> bool {
-    let others =
-        readings.values().filter(|other| other.info.kind == late.kind && other.info.board != late.board);
-    all_late(others.map(|other| other.late).chain([true]))
+/// Whether this silent board's driver reads none of its boards. A driver's only board is all of them.
+pub(super) fn driver_is_silent(readings: &Readings, silent: &BoardInfo) -> bool {
+    let mut others =
+        readings.values().filter(|other| other.info.kind == silent.kind && other.info.board != silent.board);
+    others.all(|other| other.silent)
 }
 
 /// A board that takes no requests, and why.

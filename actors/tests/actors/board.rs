@@ -32,6 +32,8 @@ pub(crate) enum Answer {
     Degrees(i32),
     /// Nothing, for ever.
     Blocks,
+    /// An error.
+    Fails,
     Panics,
 }
 
@@ -46,6 +48,8 @@ pub(crate) enum Obedience {
     /// Its power limit is lowered, and the clock stays where it was.
     ByPower,
     Blocks,
+    /// Obeys after so long a time, in which no reading comes.
+    HoldsUp(Duration),
 }
 
 pub(crate) struct FakeBoard {
@@ -58,6 +62,8 @@ pub(crate) struct FakeBoard {
     pub(crate) orders: watch::Sender<usize>,
     /// How often it was left to somebody else.
     pub(crate) left: watch::Sender<usize>,
+    /// Whether it carries out an order for which readings wait.
+    busy: watch::Sender<bool>,
     /// When each reading was asked for, and whether it blocked.
     pub(crate) asked: watch::Sender<Vec<(Instant, bool)>>,
 }
@@ -81,6 +87,7 @@ impl FakeBoard {
             clock: watch::Sender::new(None),
             orders: watch::Sender::new(0),
             left: watch::Sender::new(0),
+            busy: watch::Sender::new(false),
             asked: watch::Sender::new(Vec::new()),
         })
     }
@@ -112,8 +119,10 @@ impl Board for FakeBoard {
             let degrees = match answer {
                 Answer::Degrees(degrees) => degrees,
                 Answer::Blocks => std::future::pending().await,
+                Answer::Fails => return Err("the GPU is lost".into()),
                 Answer::Panics => panic!("the board is on fire"),
             };
+            let _ = self.busy.subscribe().wait_for(|busy| !busy).await;
             tokio::time::sleep(READING).await;
             let is_hot = degrees > COOL;
             Ok(BoardReading {
@@ -136,6 +145,13 @@ impl Board for FakeBoard {
                 Obedience::Obeys => {
                     tokio::time::sleep(SETTING).await;
                     self.clock.send_replace(clock);
+                    Ok(HeldBy::Clock)
+                }
+                Obedience::HoldsUp(time) => {
+                    self.busy.send_replace(true);
+                    tokio::time::sleep(time).await;
+                    self.clock.send_replace(clock);
+                    self.busy.send_replace(false);
                     Ok(HeldBy::Clock)
                 }
                 Obedience::Overruled => {

@@ -7,7 +7,7 @@ use helixflow_env::Env;
 use helixflow_model::{Band, BoardReport, NodeReport, Permille, ReplicaPhase};
 use tokio::time::Instant;
 
-use crate::board::{Answer, FakeBoard, READING, TOO_HOT};
+use crate::board::{Answer, COOL, FakeBoard, READING, TOO_HOT};
 use crate::coordinator::Coordinator;
 use crate::host::{FakeHost, Mood, in_time, start_with};
 
@@ -90,6 +90,49 @@ async fn boards_that_all_block_are_noticed_within_two_readings_and_serve_on_whil
     coordinator
         .report(|_| all.iter().all(|board| node.boards().barred(&[board.id().clone()]).is_some()))
         .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn boards_that_all_fail_serve_on_while_their_shards_compute_and_one_that_fails_alone_is_fenced() {
+    let env = Env::simulated(7);
+    let coordinator = Coordinator::start(&env).await;
+    let (host, _log) = FakeHost::new(Mood::Well);
+    let all = ["gpu-0", "gpu-1"].map(FakeBoard::new);
+    let node = start_with(&env, &host, &all).await;
+    coordinator.order(5, &[(1, 1)]);
+    coordinator.phase(1, 1, ReplicaPhase::Ready).await;
+    coordinator.report(|report| report.boards.len() == 2).await;
+    for board in &all {
+        board.answer.send_replace(Answer::Fails);
+    }
+    let report = coordinator.report(|report| report.boards[0].age > Duration::from_secs(60)).await;
+    let bands = report.boards.iter().map(|board| board.standing.band).collect::<Vec<_>>();
+    assert_eq!((node.boards().barred(&[]), bands), (None, vec![Band::Cool; 2]));
+
+    all[0].answer.send_replace(Answer::Degrees(COOL));
+    coordinator.report(|_| node.boards().barred(&[]).is_some()).await;
+    assert_eq!(node.boards().barred(&[]).map(|barred| barred.board), Some(all[1].id().clone()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spare_board_is_not_fenced_while_its_driver_reads_none() {
+    let env = Env::simulated(8);
+    let coordinator = Coordinator::start(&env).await;
+    let (host, _log) = FakeHost::new(Mood::Well);
+    let spare = FakeBoard::new("spare");
+    let node = start_with(&env, &host, [&spare]).await;
+    coordinator.report(|report| !report.boards.is_empty()).await;
+    in_time(spare.blocks()).await;
+    coordinator.report(|report| board(report, &spare).age > Duration::from_secs(60)).await;
+    assert_eq!(node.boards().barred(&[]), None);
+    // A shard that comes now gets the time to compute something, and then has to.
+    host.mood.send_replace(Mood::Hangs);
+    coordinator.order(5, &[(1, 1)]);
+    coordinator.phase(1, 1, ReplicaPhase::Ready).await;
+    let since = Instant::now();
+    coordinator.report(|_| since.elapsed() > Duration::from_secs(10)).await;
+    assert_eq!(node.boards().barred(&[]), None);
+    coordinator.report(|_| node.boards().barred(&[]).is_some()).await;
 }
 
 #[tokio::test(start_paused = true)]

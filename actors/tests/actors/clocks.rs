@@ -7,7 +7,7 @@ use helixflow_env::Env;
 use helixflow_model::{ClockControl, MegaHertz, NodeReport, ReplicaPhase};
 use tokio::time::Instant;
 
-use crate::board::{Answer, FakeBoard, HIGHEST, Obedience, TOO_HOT};
+use crate::board::{Answer, COOL, FakeBoard, HIGHEST, Obedience, TOO_HOT};
 use crate::coordinator::Coordinator;
 use crate::host::{FakeHost, Mood, in_time, start_with};
 
@@ -138,6 +138,48 @@ async fn an_order_that_fails_is_given_again() {
     board.obedience.send_replace(Obedience::Fails);
     let _node = start_with(&env, &host, [&board]).await;
     is_ordered(&board, 3).await;
+    board.obedience.send_replace(Obedience::Obeys);
+    is_held(&board).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_board_whose_readings_wait_for_our_own_order_is_not_fenced_for_it() {
+    let env = Env::simulated(14);
+    let (host, _log) = FakeHost::new(Mood::Well);
+    let (board, other) = (FakeBoard::new("hot"), FakeBoard::new("other"));
+    let node = start_with(&env, &host, [&board, &other]).await;
+    is_ordered(&board, 1).await;
+    board.obedience.send_replace(Obedience::HoldsUp(Duration::from_millis(1900)));
+    board.answer.send_replace(Answer::Degrees(TOO_HOT));
+    is_held(&board).await;
+    let readings = board.asked.borrow().len();
+    let mut asked = board.asked.subscribe();
+    in_time(asked.wait_for(|asked| asked.len() > readings + 2)).await.expect("a board that lives");
+    assert_eq!(node.boards().barred(&[]), None);
+    // Orders that fail one after the other excuse nothing.
+    board.obedience.send_replace(Obedience::HoldsUp(Duration::from_secs(3600)));
+    board.answer.send_replace(Answer::Degrees(COOL));
+    let (since, mut asked) = (Instant::now(), board.asked.subscribe());
+    in_time(async {
+        while node.boards().barred(&[]).is_none() {
+            asked.changed().await.expect("a board that lives");
+        }
+    })
+    .await;
+    assert!(since.elapsed() < Duration::from_secs(30), "{:?}", since.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_fails_for_long_is_not_taken_for_anothers_hand() {
+    let env = Env::simulated(15);
+    let coordinator = Coordinator::start(&env).await;
+    let (host, _log) = FakeHost::new(Mood::Well);
+    let board = hot("hot");
+    board.obedience.send_replace(Obedience::Fails);
+    let _node = start_with(&env, &host, [&board]).await;
+    let since = Instant::now();
+    let report = coordinator.report(|_| since.elapsed() > Duration::from_secs(60)).await;
+    assert_eq!(control(&report), Some(ClockControl::Governed));
     board.obedience.send_replace(Obedience::Obeys);
     is_held(&board).await;
 }

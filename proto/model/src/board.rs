@@ -72,7 +72,7 @@ pub enum Duty {
     /// Everything.
     #[default]
     Full,
-    /// Back from quarantine: it serves, and goes back at the first sign of trouble.
+    /// Back from quarantine: it serves, no further shard is placed on it, and what would drain another sends it back.
     Probation,
     /// It serves what it has; no further shard is placed on it.
     NoNewShards,

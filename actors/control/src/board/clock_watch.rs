@@ -81,9 +81,14 @@ impl ClockWatch {
         self.shown.is_some()
     }
 
-    /// An order went out.
+    /// An order went out, or is not carried out yet.
     pub(super) const fn ordered(&mut self, now: Duration) {
         self.ordered = Some(now);
+        self.shown = None;
+    }
+
+    /// No reading came: what the clock showed before says nothing of the time since.
+    pub(super) const fn unseen(&mut self) {
         self.shown = None;
     }
 

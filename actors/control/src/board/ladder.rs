@@ -1,7 +1,8 @@
 //! The ladder: no new shards, drain, quarantine, probation and return. The governor's lower clock is the rung before.
 //!
 //! Up at once to whatever is demanded; down one rung at a time after a quiet time. Quarantine is left through probation
-//! alone, and each stay is longer than the one before.
+//! alone, and each stay is longer than the one before, until a day without one has passed. Readings that do not come say
+//! nothing: they neither count as quiet nor end it.
 
 use std::time::Duration;
 
@@ -26,8 +27,14 @@ const QUIET: Duration = Duration::from_secs(60);
 const STAY: Duration = Duration::from_secs(60);
 const LONGEST_STAY: Duration = Duration::from_secs(6 * 3600);
 
-/// Probation, without a sign of trouble.
+/// The next stay is a first one again after so long without one: a day holds whatever load and heat bring regularly.
+const FORGIVEN: Duration = Duration::from_secs(24 * 3600);
+
+/// Probation, without trouble. That a board is hot under its load is none: it gets no further shard meanwhile anyway.
 const PROBATION: Duration = Duration::from_secs(300);
+
+/// What sends a board that is on probation back.
+const TROUBLE: Duty = Duty::Drain;
 
 /// What the ladder decides on.
 #[derive(Clone, Copy, Debug)]
@@ -46,13 +53,6 @@ pub(super) struct Signs {
     pub(super) now: Duration,
 }
 
-impl Signs {
-    /// Whether heat permits that anything be eased.
-    fn is_calm(&self) -> bool {
-        self.fresh && self.band <= Band::Warm
-    }
-}
-
 /// What one board may be asked to do.
 #[derive(Clone, Debug)]
 pub(super) struct Ladder {
@@ -60,14 +60,27 @@ pub(super) struct Ladder {
     hot: Option<Duration>,
     critical: Option<Duration>,
     blind: Option<Duration>,
-    /// Since when nothing has demanded the rung that the board stands on.
+    /// When signs were last taken in.
+    at: Duration,
+    /// How long nothing has spoken for the rung that the board stands on, by readings that came.
     quiet: Option<Duration>,
+    /// The next stay in quarantine, and when the last one and its probation were over.
     stay: Duration,
+    returned: Duration,
 }
 
 impl Default for Ladder {
     fn default() -> Self {
-        Self { duty: Duty::Full, hot: None, critical: None, blind: None, quiet: None, stay: STAY }
+        Self {
+            duty: Duty::Full,
+            hot: None,
+            critical: None,
+            blind: None,
+            at: Duration::ZERO,
+            quiet: None,
+            stay: STAY,
+            returned: Duration::ZERO,
+        }
     }
 }
 
@@ -75,12 +88,37 @@ impl Ladder {
     /// The duty now.
     pub(super) fn take(&mut self, signs: &Signs) -> Duty {
         let demanded = self.demanded(signs);
+        let is_cool = signs.band <= Band::Warm;
         match self.duty {
-            Duty::Probation if demanded > Duty::Probation => self.go(Duty::Quarantine),
-            Duty::Probation | Duty::Quarantine => self.come_back(demanded, signs),
-            Duty::Full | Duty::NoNewShards | Duty::Drain if demanded > self.duty => self.go(demanded),
-            Duty::Full | Duty::NoNewShards | Duty::Drain => self.ease(demanded, signs),
+            Duty::Quarantine => {
+                if self.rests(demanded == Duty::Full && is_cool, signs) >= self.stay {
+                    self.stay = (self.stay * 2).min(LONGEST_STAY);
+                    self.go(Duty::Probation);
+                }
+            }
+            Duty::Probation => {
+                self.returned = signs.now;
+                if demanded >= TROUBLE || signs.band == Band::Critical {
+                    self.go(Duty::Quarantine);
+                } else if self.rests(true, signs) >= PROBATION {
+                    self.go(demanded);
+                }
+            }
+            Duty::Full | Duty::NoNewShards | Duty::Drain if demanded > self.duty => {
+                if signs.now.saturating_sub(self.returned) >= FORGIVEN {
+                    self.stay = STAY;
+                }
+                self.go(demanded);
+            }
+            Duty::Full => {}
+            Duty::NoNewShards | Duty::Drain => {
+                if self.rests(demanded < self.duty && is_cool, signs) >= QUIET {
+                    let milder = if self.duty == Duty::Drain { Duty::NoNewShards } else { Duty::Full };
+                    self.go(milder.max(demanded));
+                }
+            }
         }
+        self.at = signs.now;
         self.duty
     }
 
@@ -111,26 +149,15 @@ impl Ladder {
         self.quiet = None;
     }
 
-    /// From quarantine through probation to full duty.
-    fn come_back(&mut self, demanded: Duty, signs: &Signs) {
-        let calm = demanded == Duty::Full && signs.is_calm();
-        let Some(quiet) = lasted(&mut self.quiet, calm, signs.now) else { return };
-        match self.duty {
-            Duty::Quarantine if quiet >= self.stay => {
-                self.stay = (self.stay * 2).min(LONGEST_STAY);
-                self.go(Duty::Probation);
-            }
-            Duty::Probation if quiet >= PROBATION => self.go(Duty::Full),
-            _ => {}
+    /// How long the board has been at rest, where it `is_calm` now.
+    fn rests(&mut self, is_calm: bool, signs: &Signs) -> Duration {
+        if !is_calm {
+            self.quiet = None;
+        } else if signs.fresh {
+            let step = signs.now.saturating_sub(self.at);
+            self.quiet = Some(self.quiet.map_or(Duration::ZERO, |quiet| quiet + step));
         }
-    }
-
-    fn ease(&mut self, demanded: Duty, signs: &Signs) {
-        let calm = demanded < self.duty && signs.is_calm();
-        if lasted(&mut self.quiet, calm, signs.now).is_some_and(|quiet| quiet >= QUIET) {
-            let milder = if self.duty == Duty::Drain { Duty::NoNewShards } else { Duty::Full };
-            self.go(milder.max(demanded));
-        }
+        self.quiet.unwrap_or_default()
     }
 }
 

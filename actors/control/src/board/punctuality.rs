@@ -1,7 +1,7 @@
-//! Punctuality: what late readings say of a board, and what of the driver.
+//! Punctuality: what readings that are late or fail say of a board, and what of the driver.
 //!
-//! A late reading lowers the weight of its board; several of the last ones fence it. Where all boards are late at once
-//! the driver is suspect, and each board is judged by whether it still decodes.
+//! Such a reading lowers the weight of its board; several of the last ones fence it. Where no board brings one the
+//! driver is suspect, and each board is judged by whether it still decodes.
 
 use std::time::Duration;
 
@@ -28,28 +28,20 @@ const BLIND_AFTER: Duration = Duration::from_secs(3);
 pub enum Driver {
     /// It answers for some board at least.
     Sound,
-    /// All boards are late at once (see [`all_late`]).
+    /// It brings no reading of any board.
     Suspect {
-        /// Whether this board still decodes.
+        /// Whether this board still decodes, or has nothing to decode: then nothing speaks against it.
         progressing: bool,
     },
+    /// It carries out an order of ours to this board's clock, and the reading waits for that.
+    Busy,
 }
 
 impl Driver {
-    /// Whether a late reading is the driver's fault and not the board's.
-    const fn excuses(self) -> bool {
-        matches!(self, Self::Suspect { progressing: true })
+    /// Whether a reading that did not come is the driver's fault and not the board's.
+    pub(super) const fn excuses(self) -> bool {
+        matches!(self, Self::Suspect { progressing: true } | Self::Busy)
     }
-}
-
-/// Whether all boards of a node are late at once: then it is the driver that is suspect. A node without boards has no
-/// late ones.
-pub fn all_late(boards: impl IntoIterator<Item = bool>) -> bool {
-    boards
-        .into_iter()
-        .map(|late| (true, late))
-        .reduce(|a, b| (true, a.1 && b.1))
-        .is_some_and(|(_, late)| late)
 }
 
 /// The last attempts to read one board.
@@ -81,7 +73,7 @@ impl Punctuality {
         (1000 - (WEIGHT_LOST * empty).min(1000)).max(WEIGHT_LEAST)
     }
 
-    /// Whether too many of the last readings were late.
+    /// Whether too many of the last readings did not come.
     pub(super) const fn is_fenced(&self) -> bool {
         self.faults.count_ones() >= FENCE
     }
@@ -135,11 +127,5 @@ mod tests {
         assert!(!progressing.is_fenced() && !progressing.is_blind(PROGRESSING, Duration::from_secs(60)));
         assert_eq!(progressing.weight(), WEIGHT_LEAST);
         assert!(after(&[(false, STANDING_STILL); 4]).is_fenced());
-    }
-
-    #[test]
-    fn a_driver_is_suspect_only_where_every_board_is_late() {
-        assert!(all_late([true, true]) && all_late([true]));
-        assert!(!all_late([true, false]) && !all_late([]));
     }
 }

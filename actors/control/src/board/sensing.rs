@@ -18,12 +18,15 @@ const FROZEN_AFTER: Duration = Duration::from_secs(30);
 /// a board at its limit give up power over an hour, its temperature rightly stands still.
 const REFERENCE_FOLLOWS: f64 = 300.0;
 
+/// The time between two readings counts for at most this: whether the value stood still in a longer gap is not known.
+const LONGEST_STEP: Duration = Duration::from_secs(3);
+
 /// The most power of a board whose driver does not tell it, milliwatts.
 const MOST_DEFAULT: u32 = 300_000;
 
 /// What the readings so far have taught about each sensor of one board.
 #[derive(Clone, Debug)]
-pub struct Sensing {
+pub(super) struct Sensing {
     worked: Worked,
     core: Stillness,
     memory: Stillness,
@@ -53,7 +56,7 @@ struct Worked {
 
 impl Sensing {
     /// A board of which no sensor is known to work.
-    pub fn new(limits: BoardLimits) -> Self {
+    pub(super) fn new(limits: BoardLimits) -> Self {
         let most = limits.power_most.map_or(MOST_DEFAULT, |most| most.0.max(1));
         Self {
             worked: Worked::default(),
@@ -67,7 +70,7 @@ impl Sensing {
 
     /// The reading with each sensor's state as it is to be taken. Whether a value counts as frozen is decided by the
     /// readings before this one, so that it does not hang on the value itself.
-    pub fn take(&mut self, mut reading: BoardReading, now: Duration) -> BoardReading {
+    pub(super) fn take(&mut self, mut reading: BoardReading, now: Duration) -> BoardReading {
         let worked = &mut self.worked;
         reading.power = known(&mut worked.power, reading.power);
         reading.power_limit = known(&mut worked.power_limit, reading.power_limit);
@@ -80,7 +83,7 @@ impl Sensing {
         reading.remapping = known(&mut worked.remapping, reading.remapping);
         reading.pcie = known(&mut worked.pcie, reading.pcie);
         let power = reading.power.live().map(|power| f64::from(power.0));
-        let step = self.at.map_or(Duration::ZERO, |at| now.saturating_sub(at));
+        let step = self.at.map_or(Duration::ZERO, |at| now.saturating_sub(at).min(LONGEST_STEP));
         self.at = Some(now);
         let moved = Moved { power, step, shows: self.shows };
         reading.core = self.core.take(known(&mut worked.core, reading.core), &moved);

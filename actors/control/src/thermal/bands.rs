@@ -42,6 +42,9 @@ impl Bands {
         let least = Self::at_least(thermal, 0.0);
         if least > self.band {
             self.climb(least, now);
+        } else if thermal.is_blind() {
+            // What cannot be told may be as bad as what was told last.
+            self.fit_since = None;
         } else if !thermal.is_fresh() {
             // Nothing is eased on what was true some time ago.
         } else if Self::at_least(thermal, HYSTERESIS) < self.band {

@@ -42,7 +42,7 @@ const UP_AFTER_DOWN: Duration = Duration::from_secs(15);
 /// there a board draws less than half its power, which every working cooler carries.
 const BLIND_LEVEL: u32 = LEVELS / 2;
 
-/// Holds the clock down without us: heat, or power.
+/// Holds the clock down whatever we ask for: heat, or power.
 const HELD_DOWN: ClockReasons = ClockReasons::SOFTWARE_THERMAL
     .with(ClockReasons::HARDWARE_THERMAL)
     .with(ClockReasons::HARDWARE_SLOWDOWN)
@@ -116,7 +116,7 @@ impl Governor {
             return if since(self.lowered) >= rest { lower } else { current };
         }
         let rested =
-            since(self.lowered) >= UP_AFTER_DOWN && since(self.raised) >= UP_EVERY && thermal.is_fresh();
+            since(self.lowered) >= UP_AFTER_DOWN && since(self.raised) >= UP_EVERY && thermal.tells();
         let higher = thermal.lasting_level(TARGET_BELOW + UP_BELOW).min(most);
         let has_room = most == LEVELS && thermal.lasting_level(TARGET_BELOW + RELEASE_BELOW) == LEVELS;
         let steps = if has_room { LEVELS } else { UP_STEPS };
@@ -138,7 +138,9 @@ impl Governor {
     /// will hold the board by itself.
     pub(crate) fn speed(&self, thermal: &Thermal) -> Permille {
         let held = thermal.highest_share(0.0);
-        let now = if thermal.is_busy() && thermal.reasons().has(HELD_DOWN) {
+        // While we ask for nothing, a clock that is held down by request is somebody else's.
+        let foreign = self.level.is_none() && thermal.reasons().has(ClockReasons::REQUESTED);
+        let now = if thermal.is_busy() && (foreign || thermal.reasons().has(HELD_DOWN)) {
             thermal.clocks().share()
         } else {
             1.0

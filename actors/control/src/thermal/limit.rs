@@ -85,7 +85,7 @@ impl Limit {
     pub(super) fn learn(&mut self, temperature: f64, onset: bool, step: f64) {
         self.costs = (self.costs + RETURNS * step).min(self.told);
         if onset {
-            let least = (self.costs - LEARNS_AT_ONCE).max(self.told - LEARNS_MOST);
+            let least = (self.costs - LEARNS_AT_ONCE).max(self.told - LEARNS_MOST).max(LEAST);
             self.costs = self.costs.min(temperature.max(least));
         }
     }
@@ -134,5 +134,10 @@ mod tests {
             limit.learn(40.0, true, 0.0);
         }
         assert_eq!(limit.costs(), 67.0);
+        let mut low = Limit::core(limits(Some(60), None), CORE_DEFAULT);
+        for _ in 0..10 {
+            low.learn(40.0, true, 0.0);
+        }
+        assert_eq!(low.costs(), LEAST);
     }
 }

@@ -68,8 +68,13 @@ const STRAY_MOST: f64 = 3.0;
 const STRAY_AT_FIRST: f64 = 1.0;
 
 /// Part of a new value by which the limit moves that the driver's margin stands for: slowly, since margin and sensor are
-/// rounded apart.
+/// rounded apart, by so many degrees.
 const MARGIN_LEARNT: f64 = 1.0 / 64.0;
+const MARGIN_ROUNDS: f64 = 2.0;
+
+/// Degrees a second by which it falls to a value farther below: a sensor that began to read low is overruled by the margin
+/// meanwhile. 1 K in ten minutes, as limits that were learnt return.
+const MARGIN_FALLS: f64 = 1.0 / 600.0;
 
 /// One place, its limit and its model.
 #[derive(Clone, Debug)]
@@ -79,7 +84,9 @@ pub(super) struct Place {
     fit: Fit<4>,
     /// Power through each lag, watts.
     lagged: Option<[f64; 3]>,
-    /// The temperature read now.
+    /// What the sensor says now.
+    sensor: Option<f64>,
+    /// The temperature read now: that, or what the margin says where it is hotter.
     measured: Option<f64>,
     /// The same, smoothed.
     smoothed: Option<f64>,
@@ -125,6 +132,7 @@ impl Place {
             constants,
             fit: Fit::new([BASE, fast, middle, slow]),
             lagged: None,
+            sensor: None,
             measured: None,
             smoothed: None,
             stray: STRAY_AT_FIRST,
@@ -148,11 +156,11 @@ impl Place {
             }
         };
         self.lagged = Some(lagged);
+        self.sensor = sensor.map(|temperature| temperature.clamp(LEAST, MOST));
         self.margin = margin.map(|margin| margin.clamp(LEAST, MOST));
         // The driver's own margin may know of a hotter spot than the sensor shows.
         let by_margin = self.margin.zip(self.margin_limit).map(|(margin, limit)| limit - margin);
-        let hotter = [sensor, by_margin].into_iter().flatten().reduce(f64::max);
-        self.measured = hotter.map(|temperature| temperature.clamp(LEAST, MOST));
+        self.measured = [self.sensor, by_margin].into_iter().flatten().reduce(f64::max);
         if let Some(measured) = self.measured {
             let before = self.smoothed.unwrap_or(measured);
             self.smoothed = Some(measured + (before - measured) * left(step, FELT_OVER));
@@ -249,12 +257,17 @@ impl Place {
         let Some((measured, lagged)) = self.measured.zip(self.lagged) else { return };
         self.limit.learn(measured, onset, self.step);
         self.learn_stray(measured);
-        if let Some(margin) = self.margin {
-            let limit = measured + margin;
-            let known = self.margin_limit.unwrap_or(limit);
-            self.margin_limit = Some(known + (limit - known) * MARGIN_LEARNT);
-        }
+        self.learn_margin();
         self.gather(measured, &lagged);
+    }
+
+    fn learn_margin(&mut self) {
+        let Some((sensor, margin)) = self.sensor.zip(self.margin) else { return };
+        let limit = sensor + margin;
+        let known = self.margin_limit.unwrap_or(limit);
+        let above = limit - known;
+        let step = if above < -MARGIN_ROUNDS { -MARGIN_FALLS * self.step } else { above * MARGIN_LEARNT };
+        self.margin_limit = Some(known + step);
     }
 
     fn learn_stray(&mut self, measured: f64) {

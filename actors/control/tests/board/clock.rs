@@ -1,6 +1,6 @@
 //! Orders for the clock, and other hands on it.
 
-use helixflow_control::{ClockOrder, HeldBy};
+use helixflow_control::{ClockOrder, Driver, HeldBy};
 use helixflow_model::{ClockControl, MegaHertz, Sensed};
 
 use crate::plant::{Make, Plant};
@@ -65,7 +65,32 @@ fn a_limit_that_somebody_sets_on_a_cool_board_is_not_fought() {
     rig.run(60.0, |_| 1.0, |_| 22.0);
     rig.plant.order(ClockOrder::Limit(MegaHertz(1200)));
     let record = rig.run(7200.0, |_| 1.0, |_| 22.0);
-    assert_eq!((record.orders, record.judged.unwrap().standing.control), (0, ClockControl::Foreign));
+    let standing = record.judged.unwrap().standing;
+    assert_eq!((record.orders, standing.control), (0, ClockControl::Foreign));
+    assert!(
+        (700..800).contains(&standing.speed.0),
+        "the speed to expect is that of their clock: {standing:?}"
+    );
+}
+
+#[test]
+fn what_the_clock_showed_before_readings_ceased_is_forgotten() {
+    let mut rig = hot();
+    rig.plant.order(ClockOrder::Release);
+    rig.run(2.0, |_| 1.0, |_| 50.0);
+    rig.control.take(None, Driver::Sound, rig.now);
+    let standing = rig.run(2.0, |_| 1.0, |_| 50.0).judged.unwrap().standing;
+    assert_eq!(standing.control, ClockControl::Governed);
+}
+
+#[test]
+fn what_the_clock_shows_while_an_order_is_pending_is_nobodys_hand() {
+    let mut rig = hot();
+    rig.plant.order(ClockOrder::Release);
+    for _ in 0..600 {
+        rig.control.clock_pending(rig.now);
+        assert_eq!(rig.step(1.0).standing.control, ClockControl::Governed);
+    }
 }
 
 #[test]

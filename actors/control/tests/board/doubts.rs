@@ -4,7 +4,7 @@ use helixflow_model::{Band, ClockControl, Duty, Sensed};
 use helixflow_physics::{Board, Fault, H100_SXM, Surroundings};
 
 use crate::plant::{Make, Plant};
-use crate::rig::{Product, Rig};
+use crate::rig::{Product, Record, Rig};
 
 fn h100(inlet: f64) -> Rig<Product> {
     let board = Board::new(H100_SXM, Surroundings { inlet, fans: 1.0 }, 4);
@@ -20,6 +20,17 @@ fn a_sensor_that_stops_answering_makes_the_board_hot_and_lowers_its_clock() {
     assert_eq!((judged.reading.core, judged.standing.band), (Sensed::Missing, Band::Hot));
     let standing = rig.run(10.0, |_| 1.0, |_| 25.0).judged.unwrap().standing;
     assert!(standing.target_clock.is_some_and(|clock| clock.0 < 1300), "{standing:?}");
+}
+
+#[test]
+fn a_hot_board_whose_sensor_stops_answering_is_given_no_higher_clock() {
+    let mut rig = Rig::new(Plant::new(Make::USUAL, 70.0), ClockControl::Governed);
+    let governed = |record: Record| record.judged.unwrap().standing.target_clock.unwrap();
+    let before = governed(rig.run(900.0, |_| 1.0, |_| 70.0));
+    assert!(before.0 < 900, "it is not hot enough to be held under the blind level: {before:?}");
+    rig.blur = |reading| reading.core = Sensed::Missing;
+    let after = governed(rig.run(600.0, |_| 1.0, |_| 70.0));
+    assert!(after <= before, "{after:?} instead of {before:?}");
 }
 
 #[test]

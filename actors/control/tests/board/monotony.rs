@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use helixflow_control::{BoardControl, Driver, Judged, Outcome};
+use helixflow_control::{BoardControl, Driver, Judged};
 use helixflow_model::{
     BoardLimits, BoardReading, ClockControl, ClockReasons, MegaHertz, MilliCelsius, MilliWatts, Permille,
     Sensed,
@@ -81,7 +81,7 @@ fn after(history: &[Said], limits: BoardLimits) -> (BoardControl, Duration) {
     let mut control = BoardControl::new(limits, ClockControl::Governed);
     let mut now = Duration::ZERO;
     for said in history {
-        control.take(Outcome::Read(said.reading()), Driver::Sound, now);
+        control.take(Some(said.reading()), Driver::Sound, now);
         now += Duration::from_millis(said.step);
     }
     (control, now)
@@ -107,7 +107,7 @@ proptest! {
         let (core, memory, margin) = hotter;
         let hot = Said { core: last.core + core, memory: last.memory + memory, margin: last.margin - margin, ..last };
         let [cool, hot] = [last, hot].map(|said| {
-            control.clone().take(Outcome::Read(said.reading()), Driver::Sound, now)
+            control.clone().take(Some(said.reading()), Driver::Sound, now)
         });
         prop_assert!(clock(&hot) <= clock(&cool), "clock {} over {}", clock(&hot), clock(&cool));
         prop_assert!(hot.standing.band >= cool.standing.band);

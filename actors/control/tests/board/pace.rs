@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use helixflow_control::{BoardControl, Driver, Judged, Outcome};
+use helixflow_control::{BoardControl, Driver, Judged};
 use helixflow_model::{BoardLimits, BoardReading, ClockControl, MilliCelsius, Permille, Sensed};
 
 fn reading(core: i32, busy: u16) -> BoardReading {
@@ -18,7 +18,7 @@ fn pauses(readings: impl IntoIterator<Item = BoardReading>) -> Vec<u128> {
     let mut control = BoardControl::new(BoardLimits::default(), ClockControl::MonitorOnly);
     let mut now = Duration::ZERO;
     let mut take = |reading| {
-        let Judged { next_read, .. } = control.take(Outcome::Read(reading), Driver::Sound, now);
+        let Judged { next_read, .. } = control.take(Some(reading), Driver::Sound, now);
         now += next_read;
         next_read.as_millis()
     };

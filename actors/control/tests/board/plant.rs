@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use helixflow_control::{ClockOrder, Outcome};
+use helixflow_control::ClockOrder;
 use helixflow_model::{
     BoardLimits, BoardReading, ClockReasons, MegaHertz, MilliCelsius, MilliWatts, Permille, Sensed,
 };
@@ -188,8 +188,8 @@ impl Heated for Plant {
         }
     }
 
-    fn read(&mut self) -> Outcome {
-        Outcome::Read(self.reading())
+    fn read(&mut self) -> Option<BoardReading> {
+        Some(self.reading())
     }
 
     fn set_inlet(&mut self, inlet: f64) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use helixflow_control::{BoardControl, Driver, Judged, Outcome, READING_DEADLINE};
+use helixflow_control::{BoardControl, Driver, Judged, READING_DEADLINE};
 use helixflow_model::{Band, BoardLimits, BoardReading, ClockControl, Duty, MilliCelsius, Permille, Sensed};
 use proptest::prelude::*;
 
@@ -21,9 +21,9 @@ impl Board {
         board
     }
 
-    fn take(&mut self, outcome: Outcome, driver: Driver) -> Judged {
-        self.now += if outcome == Outcome::Late { READING_DEADLINE } else { Duration::ZERO };
-        let judged = self.control.take(outcome, driver, self.now);
+    fn take(&mut self, reading: Option<BoardReading>, driver: Driver) -> Judged {
+        self.now += if reading.is_none() { READING_DEADLINE } else { Duration::ZERO };
+        let judged = self.control.take(reading, driver, self.now);
         self.now += judged.next_read;
         judged
     }
@@ -34,11 +34,11 @@ impl Board {
             utilization: Sensed::Live(Permille(900)),
             ..BoardReading::default()
         };
-        self.take(Outcome::Read(reading), Driver::Sound)
+        self.take(Some(reading), Driver::Sound)
     }
 
     fn late(&mut self, driver: Driver) -> Judged {
-        self.take(Outcome::Late, driver)
+        self.take(None, driver)
     }
 }
 
@@ -85,7 +85,7 @@ fn the_last_reading_stands_while_readings_are_late_and_its_faults_are_told_once(
         faults: vec![fault],
         ..BoardReading::default()
     };
-    assert_eq!(board.take(Outcome::Read(reading), Driver::Sound).reading.faults, [fault]);
+    assert_eq!(board.take(Some(reading), Driver::Sound).reading.faults, [fault]);
     let late = board.late(Driver::Sound).reading;
     assert_eq!((late.core, late.faults), (Sensed::Live(MilliCelsius(50_000)), Vec::new()));
 }
@@ -95,7 +95,7 @@ fn nothing_is_eased_on_a_reading_of_before() {
     let mut board = Board::new();
     for core in [92_000, 45_000] {
         let core = Sensed::Live(MilliCelsius(core));
-        board.take(Outcome::Read(BoardReading { core, ..BoardReading::default() }), Driver::Sound);
+        board.take(Some(BoardReading { core, ..BoardReading::default() }), Driver::Sound);
     }
     let standing =
         (0..1000).map(|_| board.late(Driver::Suspect { progressing: true }).standing).last().unwrap();
@@ -110,8 +110,9 @@ proptest! {
     fn with_a_suspect_driver_a_board_that_decodes_is_never_fenced_and_one_that_does_not_is(lates in 10usize..200) {
         let [mut decoding, mut stuck] = [Board::new(), Board::new()];
         for _ in 0..lates {
-            let standing = decoding.late(Driver::Suspect { progressing: true }).standing;
-            prop_assert_eq!(standing.duty, Duty::Full);
+            let judged = decoding.late(Driver::Suspect { progressing: true });
+            prop_assert_eq!((judged.standing.duty, judged.standing.band), (Duty::Full, Band::Cool));
+            prop_assert_eq!(judged.reading.core, Sensed::Live(MilliCelsius(45_000)));
             stuck.late(Driver::Suspect { progressing: false });
         }
         prop_assert_eq!(stuck.late(Driver::Suspect { progressing: false }).standing.duty, Duty::Quarantine);

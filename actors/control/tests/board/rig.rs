@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use helixflow_control::{BoardControl, ClockOrder, Driver, Judged, Outcome};
+use helixflow_control::{BoardControl, ClockOrder, Driver, Judged};
 use helixflow_model::{Band, BoardLimits, BoardReading, ClockControl};
 use helixflow_physics::{Board, Surroundings, Work};
 
 /// What is heated: the test's own plant, or a simulated product.
 pub trait Heated {
     fn limits(&self) -> BoardLimits;
-    fn read(&mut self) -> Outcome;
+    fn read(&mut self) -> Option<BoardReading>;
     fn order(&mut self, order: ClockOrder);
     fn set_inlet(&mut self, inlet: f64);
     /// Lets time pass under work, a share of the time.
@@ -40,8 +40,8 @@ impl Heated for Product {
         self.board.limits()
     }
 
-    fn read(&mut self) -> Outcome {
-        self.board.reading().map_or(Outcome::Failed, Outcome::Read)
+    fn read(&mut self) -> Option<BoardReading> {
+        self.board.reading().ok()
     }
 
     fn order(&mut self, order: ClockOrder) {
@@ -139,11 +139,11 @@ impl<P: Heated> Rig<P> {
 
     /// One reading, and the time until the next.
     pub fn step(&mut self, work: f64) -> Judged {
-        let mut outcome = self.plant.read();
-        if let Outcome::Read(reading) = &mut outcome {
+        let mut reading = self.plant.read();
+        if let Some(reading) = &mut reading {
             (self.blur)(reading);
         }
-        let judged = self.control.take(outcome, Driver::Sound, self.now);
+        let judged = self.control.take(reading, Driver::Sound, self.now);
         if let Some(order) = judged.order {
             self.plant.order(order);
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use helixflow_control::{BoardControl, ClockOrder, Driver, Judged, LoadEstimate, Outcome};
+use helixflow_control::{BoardControl, ClockOrder, Driver, Judged, LoadEstimate};
 use helixflow_model::{BoardLimits, ClockControl, LoadReport};
 use helixflow_physics::Board;
 
@@ -38,8 +38,7 @@ impl Governed {
         if now < self.due {
             return;
         }
-        let outcome = board.reading().map_or(Outcome::Failed, Outcome::Read);
-        let judged = self.control.take(outcome, Driver::Sound, now);
+        let judged = self.control.take(board.reading().ok(), Driver::Sound, now);
         match judged.order {
             Some(ClockOrder::Limit(clock)) => board.limit_clock(Some(clock)),
             Some(ClockOrder::Release) => board.limit_clock(None),

@@ -92,6 +92,16 @@ fn an_idle_board_a_moment_or_a_rounded_clock_shows_nothing() {
     }
 }
 
+#[test]
+fn what_was_shown_before_readings_ceased_is_forgotten() {
+    let above = reading(900, 1980, NONE);
+    let (mut watch, moment) = (watch(), LASTS / 2);
+    after(&mut watch, &above, LIMIT, SETTLES, moment);
+    watch.unseen();
+    let later = SETTLES + Duration::from_secs(60);
+    assert_eq!(after(&mut watch, &above, LIMIT, later, moment), ClockControl::Governed);
+}
+
 /// A watch that has noticed another hand, and when.
 fn noticed() -> (ClockWatch, Duration) {
     let mut watch = watch();

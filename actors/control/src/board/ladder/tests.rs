@@ -81,6 +81,49 @@ fn quarantine_is_left_through_probation_and_each_stay_is_longer() {
 }
 
 #[test]
+fn a_board_on_probation_serves_hot_and_goes_back_for_what_would_drain_it() {
+    let on_probation = || {
+        let mut climb = Climb::default();
+        climb.after(Signs { fenced: true, ..WELL }, Duration::ZERO);
+        assert_eq!(climb.after(WELL, STAY), Duty::Probation);
+        climb
+    };
+    assert_eq!(on_probation().after(HOT, PROBATION - Duration::from_secs(1)), Duty::Probation);
+    assert_eq!(on_probation().after(HOT, PROBATION), Duty::NoNewShards);
+    let no_shards = Signs { faults: Duty::NoNewShards, ..WELL };
+    assert_eq!(on_probation().after(no_shards, Duration::ZERO), Duty::Probation);
+    for trouble in [Signs { faults: Duty::Drain, ..WELL }, Signs { fenced: true, ..WELL }, CRITICAL] {
+        assert_eq!(on_probation().after(trouble, Duration::ZERO), Duty::Quarantine, "{trouble:?}");
+    }
+}
+
+#[test]
+fn stays_are_short_again_after_a_day_without_one() {
+    let fenced = Signs { fenced: true, ..WELL };
+    for (served, stay) in [(FORGIVEN / 2, STAY * 2), (FORGIVEN, STAY)] {
+        let mut climb = Climb::default();
+        climb.after(fenced, Duration::ZERO);
+        climb.after(WELL, STAY);
+        assert_eq!(climb.after(WELL, PROBATION), Duty::Full);
+        climb.after(WELL, served);
+        climb.after(fenced, Duration::ZERO);
+        assert_eq!(climb.after(WELL, stay - Duration::from_secs(1)), Duty::Quarantine);
+        assert_eq!(climb.after(WELL, Duration::from_secs(1)), Duty::Probation);
+    }
+}
+
+#[test]
+fn a_late_reading_now_and_then_only_puts_off_what_is_eased() {
+    let mut climb = Climb::default();
+    climb.after(CRITICAL, CRITICAL_DRAINS);
+    let half = QUIET / 2;
+    climb.after(WELL, half);
+    climb.after(Signs { fresh: false, ..WELL }, Duration::from_secs(10));
+    assert_eq!(climb.after(WELL, half - Duration::from_secs(1)), Duty::Drain);
+    assert_eq!(climb.after(WELL, Duration::from_secs(1)), Duty::NoNewShards);
+}
+
+#[test]
 fn nothing_is_eased_while_readings_are_late() {
     let mut climb = Climb::default();
     climb.after(CRITICAL, CRITICAL_DRAINS);
@@ -121,13 +164,14 @@ proptest! {
             now += Duration::from_secs(step);
             let duty = ladder.take(&Signs { now, ..signs });
             prop_assert!(signs.band < Band::Critical || !duty.takes_shards() && duty >= Duty::NoNewShards);
-            prop_assert!(duty >= signs.faults);
+            let on_probation = duty == Duty::Probation && signs.faults < TROUBLE;
+            prop_assert!(duty >= signs.faults || on_probation && !duty.takes_shards());
             prop_assert!(!signs.fenced || duty == Duty::Quarantine);
             if before == Duty::Quarantine {
                 prop_assert!(duty == Duty::Quarantine || duty == Duty::Probation);
             }
             if before == Duty::Probation {
-                prop_assert!(matches!(duty, Duty::Full | Duty::Probation | Duty::Quarantine));
+                prop_assert!(duty != Duty::Drain);
             }
             if before == Duty::Drain {
                 prop_assert!(duty >= Duty::NoNewShards);

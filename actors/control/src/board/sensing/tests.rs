@@ -84,6 +84,15 @@ fn without_a_power_sensor_nothing_is_called_frozen() {
 }
 
 #[test]
+fn a_gap_between_two_readings_is_no_proof_that_the_value_stood_still_meanwhile() {
+    let mut sensing = Sensing::new(LIMITS);
+    for (raw, second) in [(reading(60, 200), 0), (reading(60, 600), 60), (reading(60, 600), 61)] {
+        let core = sensing.take(raw, Duration::from_secs(second)).core;
+        assert!(!core.is_faulty(), "after {second} s");
+    }
+}
+
+#[test]
 fn a_hotter_value_of_a_frozen_sensor_is_not_trusted_less_than_the_one_that_it_is_stuck_at() {
     let mut sensing = Sensing::new(LIMITS);
     let stuck = (0..20).map(|_| reading(60, 200)).chain((0..60).map(|_| reading(60, 600)));

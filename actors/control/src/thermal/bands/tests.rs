@@ -100,6 +100,23 @@ fn a_temperature_that_cannot_be_told_any_more_counts_as_hot() {
 }
 
 #[test]
+fn nothing_is_eased_while_a_sensor_is_silent() {
+    let mut felt = Felt::new();
+    felt.at(92, SECOND);
+    let cool = Sensed::Live(MilliCelsius(40_000));
+    for blind in [
+        BoardReading { core: Sensed::Missing, ..BoardReading::default() },
+        BoardReading { core: cool, memory: Sensed::Missing, ..BoardReading::default() },
+    ] {
+        for _ in 0..600 {
+            assert_eq!(felt.read(&blind, SECOND), Band::Critical);
+        }
+    }
+    let bands = (0..=15).map(|_| felt.at(40, SECOND)).collect::<Vec<_>>();
+    assert_eq!(bands.iter().filter(|band| **band == Band::Critical).count(), 15, "{bands:?}");
+}
+
+#[test]
 fn the_worst_swing_of_heat_keeps_to_the_bound_on_flips() {
     // As hot as can be the moment a band is left, and cold otherwise: nothing flips more often.
     let mut felt = Felt::new();

@@ -49,6 +49,34 @@ fn teach(place: &mut Place, bodies: &mut Bodies, seconds: u32) {
     }
 }
 
+/// What counts as measured after so many tenths of a second, each with a sensor's value and a margin.
+fn measured(place: &mut Place, tenths: u32, told: impl Fn(u32) -> (f64, f64)) -> f64 {
+    for tenth in 0..tenths {
+        let (sensor, margin) = told(tenth);
+        place.see(Some(sensor), Some(margin), 400.0, 0.1);
+        place.learn(false);
+    }
+    place.measured.unwrap()
+}
+
+#[test]
+fn a_margin_that_is_rounded_apart_from_its_sensor_makes_no_board_hotter_by_a_degree() {
+    let mut place = place();
+    let told = |tenth: u32| (60.0, 27.0 + f64::from(tenth % 2));
+    assert!(measured(&mut place, 36_000, told) < 61.0);
+}
+
+#[test]
+fn a_margin_overrules_a_sensor_that_begins_to_read_low_and_one_wrong_margin_is_forgotten() {
+    let mut place = place();
+    measured(&mut place, 600, |_| (60.0, 27.0));
+    assert!(measured(&mut place, 600, |_| (52.0, 27.0)) > 59.5);
+    let mut place = self::place();
+    measured(&mut place, 600, |_| (60.0, 27.0));
+    measured(&mut place, 1, |_| (60.0, 150.0));
+    assert!(measured(&mut place, 36_000, |_| (60.0, 27.0)) < 60.1);
+}
+
 #[test]
 fn a_learnt_model_forecasts_the_next_twelve_seconds_within_two_degrees() {
     for (rises, constants) in
