@@ -2,27 +2,22 @@
 //! remote endpoint.
 
 mod heat;
+mod progress_bar;
 mod started;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Context;
+use helixflow_chaos::Report;
 use helixflow_chaos::experiments::{KillEach, kill_each};
 use helixflow_chaos::target::LocalCluster;
-use helixflow_chaos::{Progress, Report};
 use helixflow_env::Env;
-use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::endpoint::runtime;
 use crate::terminal;
+use progress_bar::Bar;
 use started::StartedCluster;
-
-/// How often the bar is drawn anew while nothing moves.
-const TICK: Duration = Duration::from_millis(120);
-/// Bar, steps, time and what is being done.
-const TEMPLATE: &str = "[{bar:30}] {pos}/{len} {elapsed}, {eta} left: {msg}";
 
 /// Which experiment.
 #[derive(Debug, clap::Subcommand)]
@@ -91,22 +86,8 @@ async fn experiment(env: &Env, data_dir: &Path, args: &KillEachArgs) -> anyhow::
     let cluster = LocalCluster::open(env, data_dir)?;
     let KillEachArgs { rounds, clients, seed, .. } = *args;
     let plan = kill_each(&cluster.processes()?, KillEach { rounds, clients, seed });
-    let bar = bar();
-    let history = helixflow_chaos::run(&cluster, &plan, &mut |progress| show(&bar, progress)).await;
-    bar.finish_and_clear();
+    let mut bar = Bar::new();
+    let history = helixflow_chaos::run(&cluster, &plan, &mut |progress| bar.show(progress)).await;
+    drop(bar);
     Ok(Report::new(&plan, &history?))
-}
-
-/// Drawn on a terminal only.
-fn bar() -> ProgressBar {
-    let bar = ProgressBar::new(0);
-    bar.set_style(ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar.enable_steady_tick(TICK);
-    bar
-}
-
-fn show(bar: &ProgressBar, Progress { done, steps, doing }: Progress) {
-    bar.set_length(steps as u64);
-    bar.set_position(done as u64);
-    bar.set_message(doing);
 }

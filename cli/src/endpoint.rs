@@ -35,6 +35,11 @@ pub(crate) struct Session {
 }
 
 impl Target {
+    /// How long to wait for an answer at most, where it was said.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.timeout.map(Duration::from_secs)
+    }
+
     /// Knows the coordinators; connects with the first call.
     pub(crate) fn open(&self) -> anyhow::Result<Session> {
         let env = Env::real();
@@ -43,7 +48,7 @@ impl Target {
         } else {
             self.endpoint.clone()
         };
-        let options = ClientOptions { timeout: self.timeout.map(Duration::from_secs) };
+        let options = ClientOptions { timeout: self.timeout() };
         let runtime = runtime()?;
         let client = {
             // Its connections are tasks of the runtime.

@@ -36,7 +36,8 @@ use crate::interrupt::Interrupt;
 const SHORTEST_INTERVAL: f64 = 0.1;
 /// Beyond a minute it is no live view: `watch helixflow status` does that.
 const LONGEST_INTERVAL: f64 = 60.0;
-/// A coordinator that answers at all does so within a second; after this the question counts as lost and is asked anew.
+/// A coordinator that answers at all does so within a second; after this, or `--timeout`, the question counts as lost and
+/// is asked anew.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// Ages are shown in seconds, so this is how often they move.
 const REDRAW_EVERY: Duration = Duration::from_secs(1);
@@ -63,10 +64,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let session = args.target.open()?;
     session.wait(async {
         // A cluster that was never there is an error like any other's; one that goes away later is shown as such.
-        let first = ask(session.client.clone()).await?;
+        let limit = args.target.timeout().unwrap_or(ANSWER_LIMIT);
+        let first = ask(session.client.clone(), limit).await?;
         let mut app = App::new(first.into(), Instant::now());
         let mut screen = Screen::enter(Palette::of_environment())?;
-        watch(&session.client, &mut app, &mut screen, args.interval).await
+        watch(&session.client, &mut app, &mut screen, args.interval, limit).await
     })
 }
 
@@ -76,6 +78,7 @@ async fn watch(
     app: &mut App,
     screen: &mut Screen,
     every: Duration,
+    limit: Duration,
 ) -> anyhow::Result<ExitCode> {
     let mut keys = Keys::listen()?;
     let mut interrupt = Interrupt::listen()?;
@@ -92,7 +95,7 @@ async fn watch(
             },
             () = interrupt.requested() => return Ok(ExitCode::from(INTERRUPTED)),
             _ = redraw.tick() => {}
-            _ = due.tick(), if asked.is_empty() => { asked.spawn(ask(client.clone())); }
+            _ = due.tick(), if asked.is_empty() => { asked.spawn(ask(client.clone(), limit)); }
             Some(answer) = asked.join_next() => match answer.context("the question was lost").flatten() {
                 Ok(status) => app.answered(status.into(), Instant::now()),
                 Err(error) => app.failed(format!("{error:#}"), Instant::now()),
@@ -102,10 +105,10 @@ async fn watch(
 }
 
 /// What one coordinator knows, or why none has told.
-async fn ask(client: Client) -> anyhow::Result<StatusResponse> {
-    match timeout(ANSWER_LIMIT, client.status()).await {
+async fn ask(client: Client, limit: Duration) -> anyhow::Result<StatusResponse> {
+    match timeout(limit, client.status()).await {
         Ok(answer) => Ok(answer?),
-        Err(_) => Err(anyhow!("no coordinator answered within {ANSWER_LIMIT:?}: is the cluster up?")),
+        Err(_) => Err(anyhow!("no coordinator answered within {limit:?}: is the cluster up?")),
     }
 }
 

@@ -8,7 +8,7 @@ use comfy_table::Table;
 use helixflow_chaos::heat::{Options, Scale, Study, make_folders, scenarios, study, write};
 use helixflow_env::Env;
 
-use super::{bar, show};
+use super::progress_bar::Bar;
 use crate::{tables, terminal};
 
 /// Threads unless said otherwise: a run needs one, and memory grows with their number.
@@ -46,9 +46,9 @@ pub(crate) fn run(args: &HeatArgs) -> anyhow::Result<ExitCode> {
     let options = options(args);
     let rows = args.rows.as_ref().unwrap_or(&args.output);
     make_folders(env.disk.as_ref(), &args.output, rows)?;
-    let bar = bar();
-    let made = study(&options, env.disk.as_ref(), &mut |progress| show(&bar, progress));
-    bar.finish_and_clear();
+    let mut bar = Bar::new();
+    let made = study(&options, env.disk.as_ref(), &mut |progress| bar.show(progress));
+    drop(bar);
     let study = made?;
     write(&study, env.disk.as_ref(), &args.output, rows)?;
     if args.json {
