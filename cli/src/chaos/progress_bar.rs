@@ -10,14 +10,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 const TICK: Duration = Duration::from_millis(120);
 /// Bar, steps, time and what is being done.
 const TEMPLATE: &str = "[{bar:30}] {pos}/{len} {elapsed}, {eta} left: {msg}";
-/// Lines in all where there is no terminal.
+/// Lines of each stage where there is no terminal.
 const LINES: usize = 10;
 
 /// Shows on standard error.
 pub(super) struct Bar {
     drawn: Option<ProgressBar>,
-    /// Of the lines in all, those that were written.
-    written: usize,
+    /// Tenths that were done when it was last told.
+    tenths: usize,
 }
 
 impl Bar {
@@ -29,7 +29,7 @@ impl Bar {
             bar.enable_steady_tick(TICK);
             bar
         });
-        Self { drawn, written: 0 }
+        Self { drawn, tenths: 0 }
     }
 
     pub(super) fn show(&mut self, progress: Progress) {
@@ -50,9 +50,9 @@ impl Bar {
 
     /// What to write, where another tenth is done.
     fn line(&mut self, Progress { done, steps, doing }: &Progress) -> Option<String> {
-        let reached = (done * LINES).checked_div(*steps)?;
-        let is_news = reached > self.written;
-        self.written = self.written.max(reached);
+        let tenths = (done * LINES).checked_div(*steps)?;
+        // Fewer than before are those of the next stage.
+        let is_news = tenths > std::mem::replace(&mut self.tenths, tenths);
         is_news.then(|| format!("{done} of {steps} done: {doing}"))
     }
 }
@@ -71,10 +71,12 @@ mod tests {
 
     #[test]
     fn without_a_terminal_each_tenth_is_one_line() {
-        let mut bar = Bar { drawn: None, written: 0 };
-        let progress = |done| Progress { done, steps: 25, doing: "heat".to_owned() };
-        let lines: Vec<_> = (0..=25).filter_map(|done| bar.line(&progress(done))).collect();
-        assert_eq!((lines.len(), lines[0].as_str()), (LINES, "3 of 25 done: heat"));
+        let mut bar = Bar { drawn: None, tenths: 0 };
+        for stage in ["first", "second"] {
+            let progress = |done| Progress { done, steps: 25, doing: stage.to_owned() };
+            let lines: Vec<_> = (0..=25).filter_map(|done| bar.line(&progress(done))).collect();
+            assert_eq!((lines.len(), &lines[0]), (LINES, &format!("3 of 25 done: {stage}")));
+        }
         assert_eq!(bar.line(&Progress { done: 0, steps: 0, doing: String::new() }), None);
     }
 }
