@@ -8,7 +8,7 @@ use helixflow_proto::v1;
 use crate::channel;
 
 /// A node's part: what to run, and whom to report to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Part {
     pub(crate) orders: Orders,
     /// `host:port` of every coordinator that can be reached; empty where the sender does not tell them.

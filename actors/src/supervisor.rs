@@ -6,24 +6,30 @@
 
 mod parts;
 mod services;
+mod unwritten;
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use helixflow_control::{Accepted, Action, Change, Cure, Event};
-use helixflow_model::{Epoch, Fence, NodeId};
+use helixflow_model::{Epoch, Fence};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 use crate::host::{Fault, Host};
-use crate::ledger::{Ledger, Record};
+use crate::ledger::{Ledger, LedgerError, Record};
 use crate::mailbox::{Letter, Mailbox};
 use crate::membership::News;
-use crate::orders::Part;
 use crate::shard::{Shard, ShardState};
 use crate::telemetry::TelemetryMessage;
 use crate::tree::{ActorState, Station};
 pub(crate) use parts::Parts;
 pub(crate) use services::{Running, Service, Services};
+use unwritten::Unwritten;
+
+/// Whoever made room on the disk sees it used within this time, and a disk that is still full is asked too seldom to
+/// notice. News of the cluster is tried at once.
+const WRITE_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// Supervises a node whose host is of type `H`.
 pub(crate) struct Supervisor<H>(std::marker::PhantomData<fn() -> H>);
@@ -37,6 +43,8 @@ impl<H> Supervisor<H> {
 pub(crate) enum SupervisorMessage<R> {
     /// The cluster has spoken.
     News(News),
+    /// What could not be written down may be tried again.
+    WriteAgain,
     /// A part's weights are on the disk.
     Fetched(Fence),
     /// A part is in memory and has generated.
@@ -79,7 +87,9 @@ pub(crate) struct SupervisorPlan<H: Host> {
 pub(crate) struct SupervisorState<H: Host> {
     host: Arc<H>,
     ledger: Ledger,
+    /// What the ledger holds; it is what the node obeys.
     record: Record,
+    unwritten: Unwritten,
     parts: Parts<H::Replica>,
     services: Services<H::Replica>,
     station: Station,
@@ -97,7 +107,9 @@ impl<H: Host> Actor for Supervisor<H> {
         plan: SupervisorPlan<H>,
     ) -> Result<SupervisorState<H>, ActorProcessingErr> {
         let SupervisorPlan { host, ledger, record, parts, services, station } = plan;
-        let mut state = SupervisorState { host, ledger, record, parts, services, station, closing: false };
+        let unwritten = Unwritten::default();
+        let mut state =
+            SupervisorState { host, ledger, record, unwritten, parts, services, station, closing: false };
         state.services.start_all(&myself, state.record.node).await?;
         // What was accepted before a restart is brought back without waiting for a coordinator.
         let held: Vec<_> = state.record.accepted.assignments.values().cloned().map(Change::Run).collect();
@@ -156,9 +168,18 @@ impl<H: Host> SupervisorState<H> {
         message: SupervisorMessage<H::Replica>,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            SupervisorMessage::News(_) if self.closing => Ok(()),
-            SupervisorMessage::News(News::Joined(node)) => self.joined(myself, node).await,
-            SupervisorMessage::News(News::Part(part)) => self.obey(myself, part).await,
+            SupervisorMessage::News(_) | SupervisorMessage::WriteAgain if self.closing => Ok(()),
+            SupervisorMessage::News(news) => {
+                match news {
+                    News::Joined(node) => self.unwritten.joined(node, self.record.node),
+                    News::Part(part) => self.unwritten.told(part),
+                }
+                self.obey(myself).await
+            }
+            SupervisorMessage::WriteAgain => {
+                self.unwritten.retried();
+                self.obey(myself).await
+            }
             SupervisorMessage::Fetched(fence) => self.live(myself, fence, Event::Fetched).await,
             SupervisorMessage::Loaded(fence, replica) => {
                 self.parts.seat_replica(fence, replica);
@@ -172,39 +193,46 @@ impl<H: Host> SupervisorState<H> {
         }
     }
 
-    async fn joined(&mut self, myself: &Myself<H::Replica>, node: NodeId) -> Result<(), ActorProcessingErr> {
-        if self.record.node == Some(node) {
-            return Ok(());
-        }
-        tracing::info!(%node, "joined the cluster");
-        // Another id means another member: nothing that was told to the old one counts.
-        let stopped: Vec<_> =
-            self.record.accepted.assignments.values().map(|held| Change::Stop(held.fence())).collect();
-        self.record = Record { node: Some(node), ..Record::default() };
-        self.ledger.write(&self.record)?;
-        self.services.report_to(myself, Vec::new()).await?;
-        self.services.tell(TelemetryMessage::Joined(node));
-        self.carry_out(myself, stopped).await
-    }
-
-    async fn obey(&mut self, myself: &Myself<H::Replica>, part: Part) -> Result<(), ActorProcessingErr> {
-        let Part { orders, coordinators } = part;
-        let (accepted, changes) = match self.record.accepted.consider(orders) {
-            Ok(newer) => newer,
-            Err(stale) => {
-                tracing::info!(%stale, "ignored");
+    /// Obeys what the cluster has told and the disk takes. What it does not take waits; the node goes on as it was.
+    async fn obey(&mut self, myself: &Myself<H::Replica>) -> Result<(), ActorProcessingErr> {
+        while let Some((record, changes)) = self.unwritten.next(&self.record) {
+            if let Err(error) = self.ledger.write(&record) {
+                self.put_off(myself, &error);
                 return Ok(());
             }
-        };
-        let record = Record { node: self.record.node, accepted, coordinators };
-        if record != self.record {
-            self.record = record;
-            self.ledger.write(&self.record)?;
-            self.services.report_to(myself, self.record.coordinators.clone()).await?;
-            self.carry_out(myself, changes).await?;
-            self.say_whom_it_obeys();
+            self.unwritten.written();
+            self.adopt(myself, record, changes).await?;
         }
+        self.unwritten.settled();
+        self.say_whom_it_obeys();
         Ok(())
+    }
+
+    /// Does as the record says, which is on the disk.
+    async fn adopt(
+        &mut self,
+        myself: &Myself<H::Replica>,
+        record: Record,
+        changes: Vec<Change>,
+    ) -> Result<(), ActorProcessingErr> {
+        let joined = record.node.filter(|_| record.node != self.record.node);
+        self.record = record;
+        self.services.report_to(myself, self.record.coordinators.clone()).await?;
+        if let Some(node) = joined {
+            tracing::info!(%node, "joined the cluster");
+            self.services.tell(TelemetryMessage::Joined(node));
+        }
+        self.carry_out(myself, changes).await
+    }
+
+    /// Comes back to what could not be written; once, however much was told meanwhile.
+    fn put_off(&mut self, myself: &Myself<H::Replica>, error: &LedgerError) {
+        self.unwritten.refused(error);
+        self.say_whom_it_obeys();
+        if self.unwritten.needs_a_retry() {
+            let mailbox = self.station.mailbox.clone();
+            myself.send_after(WRITE_AGAIN_AFTER, move || mailbox.letter(SupervisorMessage::WriteAgain));
+        }
     }
 
     async fn carry_out(
@@ -301,13 +329,18 @@ impl<H: Host> SupervisorState<H> {
     }
 
     fn say_whom_it_obeys(&self) {
-        if !self.closing {
-            let Accepted { incarnation, epoch, .. } = self.record.accepted;
-            self.station.runs(match epoch {
-                Epoch(0) => Cow::Borrowed("has had no orders yet"),
-                Epoch(epoch) => Cow::Owned(format!("obeys epoch {epoch} of incarnation {}", incarnation.0)),
-            });
+        if self.closing {
+            return;
         }
+        let Accepted { incarnation, epoch, .. } = self.record.accepted;
+        let obeys = match epoch {
+            Epoch(0) => Cow::Borrowed("has had no orders yet"),
+            Epoch(epoch) => Cow::Owned(format!("obeys epoch {epoch} of incarnation {}", incarnation.0)),
+        };
+        self.station.runs(match self.unwritten.refusal() {
+            Some(refusal) => Cow::Owned(format!("{obeys}; what the cluster has told since waits: {refusal}")),
+            None => obeys,
+        });
     }
 }
 

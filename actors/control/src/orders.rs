@@ -35,6 +35,13 @@ pub struct Orders {
     pub assignments: Vec<Assignment>,
 }
 
+impl Orders {
+    /// Whether whoever has heard `others` must not obey these any more.
+    pub fn are_older_than(&self, others: &Self) -> bool {
+        (self.incarnation, self.epoch) < (others.incarnation, others.epoch)
+    }
+}
+
 /// Orders that must not be obeyed, because newer ones were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(

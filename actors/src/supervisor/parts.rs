@@ -47,7 +47,8 @@ impl<R> Parts<R> {
         Self { parts: BTreeMap::new(), roster, tree }
     }
 
-    /// Where the shard of this part shows what it does.
+    /// Where the shard of this part shows what it does. Made where there is none, so asked for only while the part is
+    /// here: a station of one that is gone would show an actor that there is not.
     pub(super) fn station(&self, fence: Fence) -> Station {
         self.tree.of(ActorKind::Shard, &name(fence))
     }
@@ -58,6 +59,11 @@ impl<R> Parts<R> {
 
     pub(super) fn fences(&self) -> Vec<Fence> {
         self.parts.values().map(|part| part.assignment.fence()).collect()
+    }
+
+    /// The part, where it is here in this very generation.
+    fn part(&self, fence: Fence) -> Option<&Part> {
+        self.parts.get(&fence.replica).filter(|part| part.assignment.fence() == fence)
     }
 
     /// Takes a change in, and says which event follows from it for which part.
@@ -100,10 +106,11 @@ impl<R> Parts<R> {
         fence
     }
 
-    /// Steps a part's life and shows where it now stands.
+    /// Steps a part's life and shows where it now stands. What comes late for a part that is gone changes nothing.
     pub(super) fn step(&mut self, fence: Fence, event: Event) -> Option<Action> {
+        self.part(fence)?;
         let station = self.station(fence);
-        let part = self.parts.get_mut(&fence.replica).filter(|part| part.assignment.fence() == fence)?;
+        let part = self.parts.get_mut(&fence.replica)?;
         let action = part.life.step(event, self.tree.began.elapsed());
         station.spends(part.life.budget());
         let (state, doing) = shown(part.life.stage());
@@ -138,7 +145,7 @@ impl<R> Parts<R> {
     }
 
     pub(super) fn about(&self, fence: Fence) -> Option<(Arc<Assignment>, Notes)> {
-        let part = self.parts.get(&fence.replica)?;
+        let part = self.part(fence)?;
         Some((Arc::clone(&part.assignment), part.notes.clone()))
     }
 
@@ -160,7 +167,7 @@ impl<R> Parts<R> {
     pub(super) fn why(&self, fence: Fence, failure: Option<ActorProcessingErr>) -> Event {
         let Some(error) = failure else { return Event::Ended };
         tracing::error!(replica = %fence.replica, generation = %fence.generation, %error, "a shard has failed");
-        if let Some(part) = self.parts.get(&fence.replica) {
+        if let Some(part) = self.part(fence) {
             part.notes.say(error.to_string());
         }
         Event::Crashed(fault_of(&error))
@@ -181,11 +188,12 @@ impl<R> Parts<R> {
     }
 
     fn shard(&self, fence: Fence) -> Option<&Mailbox<ShardMessage>> {
-        self.parts.get(&fence.replica)?.shard.as_ref()
+        self.part(fence)?.shard.as_ref()
     }
 
     /// Drops a part that is gone; a newer generation that waited takes its place.
     pub(super) fn forget(&mut self, fence: Fence) -> Option<(Fence, Event)> {
+        self.part(fence)?;
         let part = self.parts.remove(&fence.replica)?;
         self.tree.close(ActorKind::Shard, &name(fence));
         let mut freed = None;

@@ -10,6 +10,7 @@ mod clocks;
 mod coordinator;
 mod coordinators;
 mod host;
+mod ledger;
 mod lives;
 mod restart;
 mod shutdown;

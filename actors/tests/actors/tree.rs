@@ -78,6 +78,31 @@ async fn an_actor_that_failed_shows_what_is_spent_of_its_budget_and_one_that_is_
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_comes_late_for_a_part_that_is_gone_shows_no_actor_in_its_place() {
+    let env = Env::simulated(4);
+    let coordinator = Coordinator::start(&env).await;
+    let (host, _log) = FakeHost::new(Mood::CannotLoad);
+    let node = start(&env, &host).await;
+    let shards = |state: ActorState| {
+        let tree = node.tree().latest();
+        let all =
+            tree.all().into_iter().filter(|actor| (actor.kind, actor.state) == (ActorKind::Shard, state));
+        all.map(|shard| shard.name.clone()).collect::<Vec<_>>()
+    };
+    coordinator.order(5, &[(1, 1), (2, 1), (3, 1)]);
+    coordinator.report(|_| shards(ActorState::Pausing).len() == 3).await;
+    host.mood.send_replace(Mood::Well);
+    // The first goes and the second is replaced; then the pause that all three began together is over.
+    coordinator.order(6, &[(2, 2), (3, 1)]);
+    coordinator.phase(2, 2, ReplicaPhase::Ready).await;
+    coordinator.phase(3, 1, ReplicaPhase::Ready).await;
+    let all: Vec<_> =
+        node.tree().latest().children.into_iter().filter(|a| a.kind == ActorKind::Shard).collect();
+    let all: Vec<_> = all.iter().map(|shard| shard.name.as_str()).collect();
+    assert_eq!(all, ["replica-2 g2", "replica-3 g1"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn messages_that_wait_are_counted_until_they_are_handled_or_their_actor_is_gone() {
     let env = Env::simulated(3);
     let coordinator = Coordinator::start(&env).await;

@@ -44,6 +44,15 @@ fn obey(accepted: &Accepted, orders: Orders) -> (Accepted, Vec<Change>) {
 }
 
 #[test]
+fn orders_are_older_than_others_exactly_where_whoever_obeys_those_refuses_them() {
+    let all = [orders(1, 8, &[]), orders(1, 9, &[]), orders(2, 3, &[])];
+    for (one, other) in all.iter().flat_map(|one| all.iter().map(move |other| (one, other))) {
+        let (held, _) = obey(&Accepted::default(), other.clone());
+        assert_eq!(held.consider(one.clone()).is_err(), one.are_older_than(other), "{one:?} after {other:?}");
+    }
+}
+
+#[test]
 fn a_lower_epoch_is_ignored_and_a_higher_incarnation_is_not() {
     let (held, _) = obey(&Accepted::default(), orders(1, 9, &[(1, 1)]));
     let stale = held.consider(orders(1, 8, &[])).map_err(|e| e.to_string());
