@@ -72,7 +72,7 @@ impl BoardControl {
         }
     }
 
-    /// Takes in one attempt to read the board, at `now`: the time since the process began. `raw` has each sensor's value
+    /// Takes in one attempt to read the board, at `now`: the time since its actor began. `raw` has each sensor's value
     /// as the device told it; it is none where nothing came within [`READING_DEADLINE`], or an error.
     pub fn take(&mut self, raw: Option<BoardReading>, driver: Driver, now: Duration) -> Judged {
         self.punctuality.take(raw.is_some(), driver, now);
@@ -83,7 +83,7 @@ impl BoardControl {
         let band = self.bands.take(&self.thermal, now);
         let control = self.control(now);
         let governed = control == ClockControl::Governed;
-        let request = Request { band, governed, held: self.watch.suspects(), now };
+        let request = Request { band, governed, held: self.watch.suspects(now), now };
         let order = self.governor.take(&self.thermal, &request);
         if order.is_some() {
             self.watch.ordered(now);
@@ -127,8 +127,6 @@ impl BoardControl {
     fn control(&mut self, now: Duration) -> ClockControl {
         if self.thermal.is_fresh() {
             self.watch.take(&self.last, self.governor.limit(&self.thermal), now);
-        } else {
-            self.watch.unseen();
         }
         self.watch.control()
     }

@@ -215,15 +215,16 @@ impl<R: Replica> BoardState<R> {
         let info = self.board.info();
         let board = &info.board;
         let progressing = self.progress.look(&self.roster.borrow(), board);
-        let suspect = self.is_silent() && driver_is_silent(&self.readings.borrow(), info);
+        let waits = self.hold.delays_readings();
+        let suspect = self.is_silent() && !waits && driver_is_silent(&self.readings.borrow(), info);
         if suspect && !self.suspect {
             tracing::warn!(%board, progressing, "its driver reads no board and is suspect: only a board without progress is fenced");
         }
         self.suspect = suspect;
-        match suspect {
-            true => Driver::Suspect { progressing },
-            false if self.hold.delays_readings() => Driver::Busy,
-            false => Driver::Sound,
+        match (suspect, waits) {
+            (true, _) => Driver::Suspect { progressing },
+            (false, true) => Driver::Busy,
+            (false, false) => Driver::Sound,
         }
     }
 

@@ -8,18 +8,23 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use helixflow_control::{ClockOrder, HeldBy};
+use helixflow_control::{Backoff, ClockOrder, HeldBy};
 use helixflow_model::{BoardId, MegaHertz};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::{Board, ClockError};
 
-/// To set a clock takes some milliseconds; a driver that needs this long is in trouble, and the next step asks again.
+/// To set a clock takes some milliseconds; a driver that needs this long is in trouble, and is asked again.
 const CLOCK_LIMIT: Duration = Duration::from_secs(2);
 /// How long an orderly end may wait for a clock to be let go: an order that is under way, then the release.
 pub(crate) const RELEASE_LIMIT: Duration = Duration::from_secs(5);
+
+/// An order that has failed is given again after these pauses: soon, since heat does not wait, and in the end seldom, for
+/// each try is a call to the driver and a write to the journal. The governor's next order is given at once.
+const TRY_AGAIN: Backoff = Backoff { first: Duration::from_millis(100), longest: Duration::from_secs(10) };
 
 /// The driver did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -76,8 +81,9 @@ pub(super) struct Hold {
     set: bool,
     /// Whether the clock was left to somebody else, and no order has come since.
     left: bool,
-    /// Whether the last order failed.
-    failing: bool,
+    /// How many orders have failed in a row, and when the last is to be given again.
+    failures: u32,
+    again: Option<Instant>,
     /// The order under way.
     under_way: Option<(ClockOrder, JoinHandle<()>)>,
     /// What to ask for next: it was asked for while another order was under way, or has failed. To begin with, that the
@@ -88,7 +94,17 @@ pub(super) struct Hold {
 impl Hold {
     pub(super) const fn new(clock: Arc<Clock>, releases: Releases) -> Self {
         let next = Some(ClockOrder::Release);
-        Self { clock, releases, held: false, set: false, left: false, failing: false, under_way: None, next }
+        Self {
+            clock,
+            releases,
+            held: false,
+            set: false,
+            left: false,
+            failures: 0,
+            again: None,
+            under_way: None,
+            next,
+        }
     }
 
     /// Carries out an order, or else what is left to do, and tells its outcome through `done`. Returns at once: a driver
@@ -99,8 +115,10 @@ impl Hold {
         done: impl FnOnce(Result<HeldBy, ClockError>) + Send + 'static,
     ) {
         self.left &= order.is_none();
-        self.next = order.or(self.next.take());
-        if self.under_way.is_some() {
+        if order.is_some() {
+            (self.next, self.again) = (order, None);
+        }
+        if self.under_way.is_some() || self.again.is_some_and(|again| Instant::now() < again) {
             return;
         }
         let Some(order) = self.next.take() else { return };
@@ -121,7 +139,7 @@ impl Hold {
     /// Whether a reading may have to wait for an order of ours: a driver does one thing at a time for a board. Where the
     /// order before has failed, the driver is in trouble, and nothing is put down to us.
     pub(super) const fn delays_readings(&self) -> bool {
-        self.under_way.is_some() && !self.failing
+        self.under_way.is_some() && self.failures == 0
     }
 
     /// The order under way is over. Whether it was refused for good.
@@ -132,7 +150,7 @@ impl Hold {
             Ok(_) => {
                 self.set = matches!(order, ClockOrder::Limit(_));
                 self.held = self.set;
-                self.failing = false;
+                self.failures = 0;
             }
             Err(ClockError::NotPermitted { why }) => {
                 tracing::warn!(%board, why, "its clock is not ours to set: the board is only watched");
@@ -141,12 +159,14 @@ impl Hold {
                 return true;
             }
             Err(error @ ClockError::Failed(_)) => {
-                // It is tried again ten times a second, and told once.
-                if !self.failing {
+                if self.failures == 0 {
                     tracing::warn!(%board, ?order, error = %chain(error), "its clock was not set, and is tried again");
                 }
-                self.failing = true;
-                self.next = self.next.take().or(Some(order));
+                self.failures = self.failures.saturating_add(1);
+                if self.next.is_none() {
+                    self.next = Some(order);
+                    self.again = Some(Instant::now() + TRY_AGAIN.pause(self.failures));
+                }
             }
         }
         false

@@ -1,4 +1,4 @@
-//! How far an experiment has come: a bar on a terminal; elsewhere ten lines, so that a log shows that it goes on.
+//! How far an experiment has come: a bar on a terminal; elsewhere ten lines a stage, so that a log shows that it goes on.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;

@@ -93,6 +93,24 @@ impl Tree {
         std::fs::read_to_string(self.device().join(name)).expect("a file")
     }
 
+    /// A node of the kernel's compute driver: the partition of a card, with this part of its memory in GiB.
+    fn node(&self, number: u32, location: u32, gibibytes: u64) {
+        let bytes = gibibytes << 30;
+        for (name, text) in [
+            ("properties", format!("simd_count 304\nlocation_id {location}\ndomain 0\nnum_xcc 2\n")),
+            ("mem_banks/0/properties", format!("heap_type 1\nsize_in_bytes {bytes}\nflags 0\n")),
+            ("mem_banks/0/used_memory", format!("{}\n", u64::from(number) << 30)),
+        ] {
+            self.topology(&format!("nodes/{number}/{name}"), &text);
+        }
+    }
+
+    fn topology(&self, name: &str, text: &str) {
+        let path = self.folder.path().join("class/kfd/kfd/topology").join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(path, text).expect("a file");
+    }
+
     /// The metrics of version 1.3, with this status.
     fn metrics(&self, status: u64) {
         let mut table = vec![0; 120];
@@ -156,6 +174,51 @@ async fn a_card_is_found_by_its_labels_and_tells_its_own_limits() {
     };
     assert_eq!(info.limits, limits);
     assert_eq!(read(&board).await.expect("a reading"), whole());
+}
+
+/// Each device's id, what it is, and its memory and what is used of it in GiB.
+async fn devices(gpus: &Gpus) -> Vec<(String, Partition, u64, u64)> {
+    let reading = read(&gpus.boards()[0]).await.expect("a reading");
+    let gibibytes = |bytes: Bytes| bytes.0 >> 30;
+    let shown = |device: &DeviceReading| {
+        let DeviceReading { device, partition, memory_total, memory_used } = device;
+        (device.to_string(), *partition, gibibytes(*memory_total), gibibytes(*memory_used))
+    };
+    reading.devices.iter().map(shown).collect()
+}
+
+#[tokio::test]
+async fn compute_partitions_are_devices_of_their_board_and_change_with_it() {
+    let tree = Tree::new();
+    tree.topology("generation_id", "2\n");
+    tree.topology("nodes/0/properties", "cpu_cores_count 96\nlocation_id 0\ndomain 0\n");
+    tree.node(1, 0x8300, 192);
+    tree.node(2, 0x8400, 192);
+    let gpus = tree.gpus().await;
+    assert_eq!(devices(&gpus).await, [("amd-7f3cde1a90b2".to_owned(), Partition::Whole, 191, 1)]);
+
+    // The number of the partition stands above the place, or in it as kernels before had it.
+    for [first, second, third] in [[0x8300, 0x1000_8300, 0x2000_8300], [0x8300, 0x8301, 0x8302]] {
+        tree.node(3, first, 48);
+        tree.node(10, second, 48);
+        tree.node(11, third, 48);
+        tree.node(1, 0x8500, 192);
+        tree.topology("nodes/11/properties", "location_id 0\ndomain 0\n");
+        tree.topology("generation_id", &format!("3{second}\n"));
+        let amd = |number: u32, used| (format!("amd-7f3cde1a90b2-{number}"), Partition::Amd, 48, used);
+        assert_eq!(devices(&gpus).await, [amd(0, 3), amd(1, 10)], "a change that is not yet filled in");
+        tree.node(11, third, 48);
+        assert_eq!(devices(&gpus).await, [amd(0, 3), amd(1, 10), amd(2, 11)]);
+        assert_eq!(devices(&gpus).await.len(), 3, "as it stays");
+        tree.write("mem_info_vram_used", &(8_u64 << 30).to_string().into_bytes());
+        std::fs::remove_file(
+            tree.folder.path().join("class/kfd/kfd/topology/nodes/10/mem_banks/0/used_memory"),
+        )
+        .expect("a file that was there");
+        assert_eq!(devices(&gpus).await, [amd(0, 3), amd(1, 2), amd(2, 11)], "48 of 192 GiB, of 8 in use");
+        tree.topology("nodes/10/mem_banks/0/properties", "?\n");
+        assert_eq!(devices(&gpus).await, [amd(0, 3), amd(2, 11)], "one that tells nothing");
+    }
 }
 
 #[tokio::test]

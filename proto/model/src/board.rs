@@ -72,7 +72,8 @@ pub enum Duty {
     /// Everything.
     #[default]
     Full,
-    /// Back from quarantine: it serves, no further shard is placed on it, and what would drain another sends it back.
+    /// Back from quarantine: it serves, no further shard is placed on it, and critical heat, or what would drain another,
+    /// sends it back.
     Probation,
     /// It serves what it has; no further shard is placed on it.
     NoNewShards,

@@ -137,7 +137,8 @@ name!(
     ModelId, "model"
 );
 name!(
-    /// What has heat, power and clocks: NVML's UUID, `amdgpu:` with the bus address, or `simulated-` with a number.
+    /// What has heat, power and clocks: NVML's UUID, `amd-` with the chip's number or the bus address, or
+    /// `simulated-` with a number.
     BoardId, "board"
 );
 name!(

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 /// What is known of one quantity.
 ///
-/// A device says `Unsupported`, `Missing` or `Live` of each single reading; `helixflow_control::BoardControl`, which knows the
-/// readings before, turns an error of a sensor that never worked into `Unsupported`, the silence of one that did into
+/// A device says `Unsupported`, `Missing` or `Live` of each single reading; `helixflow_control::BoardControl`, which knows
+/// the readings before, turns an error of a sensor that never worked into `Unsupported`, the silence of one that did into
 /// `Missing`, and a value that no longer follows its board into `Frozen`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

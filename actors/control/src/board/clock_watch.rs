@@ -2,9 +2,9 @@
 //!
 //! No driver tells which clock is locked, so the clock itself is watched. It shows a hand that is not ours when, for
 //! some seconds of work, it runs above our limit, or is held down by request far below it, or while we ask for nothing.
-//! Then no orders go out. A person's limit that can still be seen is left alone for ever. Ours that was taken away looks the same as a
-//! driver that was loaded anew, and such a board would run without its governor until the node ends: so after a long
-//! rest, doubled each time, one more try is made. One order an hour fights nobody.
+//! Then no orders go out. A person's limit that can still be seen is left alone for ever. Ours that was taken away looks
+//! the same as a driver that was loaded anew, and such a board would run without its governor until the node ends: so
+//! after a long rest, doubled each time, one more try is made. One order an hour fights nobody.
 //!
 //! A board that cannot lock its clock is held by its power limit. Its clock only follows that, and is not compared.
 
@@ -15,7 +15,7 @@ use helixflow_model::{BoardReading, ClockControl, ClockReasons, MegaHertz};
 /// A new order is given so long to take effect, the average over which drivers tell clocks included.
 const SETTLES: Duration = Duration::from_secs(3);
 
-/// Evidence must last so long: a clock is read between two changes now and then.
+/// Evidence must last so long, and without a gap as long: a clock is read between two changes now and then.
 const LASTS: Duration = Duration::from_secs(3);
 
 /// A clock this much above our limit is above it: clocks are rounded to steps of 15 MHz.
@@ -48,17 +48,38 @@ pub(super) struct ClockWatch {
     held_by: HeldBy,
     /// When our last order went out.
     ordered: Option<Duration>,
-    /// Since when the clock shows another hand.
-    shown: Option<Duration>,
+    /// That the clock shows another hand.
+    shown: Option<Shown>,
+    /// When it seemed to, before our last order had settled.
+    unsettled: Option<Duration>,
     /// When another hand was last seen, while the control is foreign.
     foreign: Duration,
     rest: Duration,
 }
 
+/// Evidence of another hand: the first reading that showed it, and the last.
+#[derive(Clone, Copy, Debug)]
+struct Shown {
+    since: Duration,
+    last: Duration,
+}
+
+/// Whether there was no gap since.
+fn is_recent(last: Duration, now: Duration) -> bool {
+    now.saturating_sub(last) < LASTS
+}
+
 impl ClockWatch {
     pub(super) const fn new(control: ClockControl) -> Self {
-        let held_by = HeldBy::Clock;
-        Self { control, held_by, ordered: None, shown: None, foreign: Duration::ZERO, rest: REST }
+        Self {
+            control,
+            held_by: HeldBy::Clock,
+            ordered: None,
+            shown: None,
+            unsettled: None,
+            foreign: Duration::ZERO,
+            rest: REST,
+        }
     }
 
     /// Takes in a reading while we hold the board to `limit`.
@@ -77,18 +98,14 @@ impl ClockWatch {
 
     /// Whether the clock shows another hand, though not for long enough: until that is settled an order of ours might undo
     /// what somebody has just set.
-    pub(super) const fn suspects(&self) -> bool {
-        self.shown.is_some()
+    pub(super) fn suspects(&self, now: Duration) -> bool {
+        let last = self.unsettled.or(self.shown.map(|shown| shown.last));
+        last.is_some_and(|last| is_recent(last, now))
     }
 
     /// An order went out, or is not carried out yet.
     pub(super) const fn ordered(&mut self, now: Duration) {
         self.ordered = Some(now);
-        self.shown = None;
-    }
-
-    /// No reading came: what the clock showed before says nothing of the time since.
-    pub(super) const fn unseen(&mut self) {
         self.shown = None;
     }
 
@@ -105,11 +122,16 @@ impl ClockWatch {
     fn watch(&mut self, reading: &BoardReading, limit: Option<MegaHertz>, now: Duration) {
         let settled = self.ordered.is_none_or(|at| now.saturating_sub(at) >= SETTLES);
         let is_told = limit.is_none() || self.held_by == HeldBy::Clock;
-        if !settled || !is_told || !shows_another_hand(reading, limit) {
+        let shows = is_told && shows_another_hand(reading, limit);
+        // A limit that we have just let go, or somebody's: to set another has to wait until that is known.
+        self.unsettled = (shows && !settled && limit.is_none()).then_some(now);
+        if !settled || !shows {
             self.shown = None;
             return;
         }
-        let since = *self.shown.get_or_insert(now);
+        let before = self.shown.filter(|shown| is_recent(shown.last, now));
+        let since = before.map_or(now, |shown| shown.since);
+        self.shown = Some(Shown { since, last: now });
         if now.saturating_sub(since) >= LASTS {
             self.control = ClockControl::Foreign;
             self.foreign = now;

@@ -2,7 +2,8 @@
 //!
 //! Up at once to whatever is demanded; down one rung at a time after a quiet time. Quarantine is left through probation
 //! alone, and each stay is longer than the one before, until a day without one has passed. Readings that do not come say
-//! nothing: they neither count as quiet nor end it.
+//! nothing: they neither count as quiet nor end it. A board that has lost a sensor for good stays drained, or in quarantine
+//! if it ever gets there, until its node is started again, to which it is a board without that sensor.
 
 use std::time::Duration;
 
@@ -23,6 +24,9 @@ const CRITICAL_QUARANTINES: Duration = Duration::from_secs(120);
 /// A rung is left downwards after so long a time without a reason for it.
 const QUIET: Duration = Duration::from_secs(60);
 
+/// The time between two readings counts for at most this: what was in a longer gap, nobody knows.
+const LONGEST_STEP: Duration = Duration::from_secs(3);
+
 /// The first stay in quarantine without a sign of trouble, doubled with each further stay, up to the longest.
 const STAY: Duration = Duration::from_secs(60);
 const LONGEST_STAY: Duration = Duration::from_secs(6 * 3600);
@@ -33,7 +37,7 @@ const FORGIVEN: Duration = Duration::from_secs(24 * 3600);
 /// Probation, without trouble. That a board is hot under its load is none: it gets no further shard meanwhile anyway.
 const PROBATION: Duration = Duration::from_secs(300);
 
-/// What sends a board that is on probation back.
+/// What keeps a board in quarantine, or sends it back there from probation.
 const TROUBLE: Duty = Duty::Drain;
 
 /// What the ladder decides on.
@@ -91,7 +95,7 @@ impl Ladder {
         let is_cool = signs.band <= Band::Warm;
         match self.duty {
             Duty::Quarantine => {
-                if self.rests(demanded == Duty::Full && is_cool, signs) >= self.stay {
+                if self.rests(demanded < TROUBLE && is_cool, signs) >= self.stay {
                     self.stay = (self.stay * 2).min(LONGEST_STAY);
                     self.go(Duty::Probation);
                 }
@@ -154,8 +158,8 @@ impl Ladder {
         if !is_calm {
             self.quiet = None;
         } else if signs.fresh {
-            let step = signs.now.saturating_sub(self.at);
-            self.quiet = Some(self.quiet.map_or(Duration::ZERO, |quiet| quiet + step));
+            let step = signs.now.saturating_sub(self.at).min(LONGEST_STEP);
+            self.quiet = Some(self.quiet.map_or(Duration::ZERO, |quiet| quiet.saturating_add(step)));
         }
         self.quiet.unwrap_or_default()
     }

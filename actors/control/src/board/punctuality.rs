@@ -51,7 +51,7 @@ pub(super) struct Punctuality {
     empty: u32,
     /// Those of them that count against the board.
     faults: u32,
-    /// When a reading last came, or the first attempt was made.
+    /// When a reading last came, or did not come for no fault of the board's, or the first attempt was made.
     seen: Option<Duration>,
 }
 
@@ -61,7 +61,7 @@ impl Punctuality {
         const MASK: u32 = (1 << ATTEMPTS) - 1;
         self.empty = ((self.empty << 1) | u32::from(!brought)) & MASK;
         self.faults = ((self.faults << 1) | u32::from(!brought && !driver.excuses())) & MASK;
-        if brought || self.seen.is_none() {
+        if brought || driver.excuses() || self.seen.is_none() {
             self.seen = Some(now);
         }
     }
@@ -126,6 +126,7 @@ mod tests {
         let progressing = after(&[(false, PROGRESSING); 30]);
         assert!(!progressing.is_fenced() && !progressing.is_blind(PROGRESSING, Duration::from_secs(60)));
         assert_eq!(progressing.weight(), WEIGHT_LEAST);
+        assert!(!progressing.is_blind(Driver::Sound, READING_DEADLINE * 31), "it was excused until now");
         assert!(after(&[(false, STANDING_STILL); 4]).is_fenced());
     }
 }

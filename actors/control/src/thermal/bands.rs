@@ -18,6 +18,9 @@ const HYSTERESIS: f64 = 2.0;
 /// what a change of its load did.
 const DWELL: Duration = Duration::from_secs(15);
 
+/// The time between two readings counts for at most this: what was in a longer gap, nobody knows.
+const LONGEST_STEP: Duration = Duration::from_secs(3);
+
 /// Where a band is climbed again within this time after it was left, the next dwell is twice as long.
 const AGAIN_WITHIN: Duration = Duration::from_secs(900);
 
@@ -28,8 +31,10 @@ const DOUBLINGS: u32 = 5;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Bands {
     band: Band,
-    /// Since when the board is fit for the next lower band.
-    fit_since: Option<Duration>,
+    /// When readings were last looked at.
+    at: Duration,
+    /// How long the board has been fit for the next lower band, by readings that came.
+    fit: Option<Duration>,
     /// When a band was last left downwards.
     left: Option<Duration>,
     /// Climbs soon after.
@@ -44,27 +49,35 @@ impl Bands {
             self.climb(least, now);
         } else if thermal.is_blind() {
             // What cannot be told may be as bad as what was told last.
-            self.fit_since = None;
+            self.fit = None;
         } else if !thermal.is_fresh() {
             // Nothing is eased on what was true some time ago.
         } else if Self::at_least(thermal, HYSTERESIS) < self.band {
-            let since = *self.fit_since.get_or_insert(now);
-            if now.saturating_sub(since) >= DWELL * (1 << self.climbs.min(DOUBLINGS)) {
-                self.band = below(self.band).max(least);
-                self.left = Some(now);
-                self.fit_since = None;
-            }
+            self.dwell(least, now);
         } else {
-            self.fit_since = None;
+            self.fit = None;
         }
+        self.at = now;
         self.band
+    }
+
+    /// The board is fit for the next lower band, and gets there once it has been for long enough.
+    fn dwell(&mut self, least: Band, now: Duration) {
+        let step = now.saturating_sub(self.at).min(LONGEST_STEP);
+        let fit = self.fit.map_or(Duration::ZERO, |fit| fit + step);
+        self.fit = Some(fit);
+        if fit >= DWELL * (1 << self.climbs.min(DOUBLINGS)) {
+            self.band = below(self.band).max(least);
+            self.left = Some(now);
+            self.fit = None;
+        }
     }
 
     fn climb(&mut self, band: Band, now: Duration) {
         let soon = self.left.is_some_and(|left| now.saturating_sub(left) < AGAIN_WITHIN);
         self.climbs = if soon { (self.climbs + 1).min(DOUBLINGS) } else { 0 };
         self.band = band;
-        self.fit_since = None;
+        self.fit = None;
     }
 
     /// The mildest band that what is felt permits, were it `hotter` by so many degrees.

@@ -76,6 +76,8 @@ pub(crate) struct Request {
 pub(crate) struct Governor {
     /// None where the board may run as fast as it likes.
     level: Option<u32>,
+    /// Whether we asked for nothing while the last reading was taken.
+    was_free: bool,
     lowered: Option<Duration>,
     raised: Option<Duration>,
 }
@@ -83,8 +85,9 @@ pub(crate) struct Governor {
 impl Governor {
     /// Decides on the clock.
     pub(crate) fn take(&mut self, thermal: &Thermal, request: &Request) -> Option<ClockOrder> {
+        self.was_free = self.level.is_none();
         if !request.governed {
-            *self = Self::default();
+            *self = Self { was_free: self.was_free, ..Self::default() };
             return None;
         }
         if request.held {
@@ -138,8 +141,8 @@ impl Governor {
     /// will hold the board by itself.
     pub(crate) fn speed(&self, thermal: &Thermal) -> Permille {
         let held = thermal.highest_share(0.0);
-        // While we ask for nothing, a clock that is held down by request is somebody else's.
-        let foreign = self.level.is_none() && thermal.reasons().has(ClockReasons::REQUESTED);
+        // While we asked for nothing, a clock that was held down by request was somebody else's.
+        let foreign = self.was_free && thermal.reasons().has(ClockReasons::REQUESTED);
         let now = if thermal.is_busy() && (foreign || thermal.reasons().has(HELD_DOWN)) {
             thermal.clocks().share()
         } else {

@@ -78,7 +78,8 @@ fn what_the_clock_showed_before_readings_ceased_is_forgotten() {
     let mut rig = hot();
     rig.plant.order(ClockOrder::Release);
     rig.run(2.0, |_| 1.0, |_| 50.0);
-    rig.control.take(None, Driver::Sound, rig.now);
+    rig.now += std::time::Duration::from_secs(10);
+    rig.control.take(None, Driver::Busy, rig.now);
     let standing = rig.run(2.0, |_| 1.0, |_| 50.0).judged.unwrap().standing;
     assert_eq!(standing.control, ClockControl::Governed);
 }

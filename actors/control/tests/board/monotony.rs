@@ -19,11 +19,38 @@ struct Said {
     clock: u32,
     busy: u16,
     reasons: u32,
+    /// What is not said.
+    silent: Silent,
     /// Milliseconds until the next.
     step: u64,
 }
 
+/// What a board may keep to itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Silent {
+    Nothing,
+    Utilization,
+    Core,
+    Memory,
+    /// No reading comes, and whose fault that is.
+    All(Driver),
+}
+
 impl Said {
+    /// As the board tells it.
+    fn told(&self) -> (Option<BoardReading>, Driver) {
+        let reading = self.reading();
+        match self.silent {
+            Silent::Nothing => (Some(reading), Driver::Sound),
+            Silent::Utilization => {
+                (Some(BoardReading { utilization: Sensed::Unsupported, ..reading }), Driver::Sound)
+            }
+            Silent::Core => (Some(BoardReading { core: Sensed::Missing, ..reading }), Driver::Sound),
+            Silent::Memory => (Some(BoardReading { memory: Sensed::Missing, ..reading }), Driver::Sound),
+            Silent::All(driver) => (None, driver),
+        }
+    }
+
     fn reading(&self) -> BoardReading {
         let degrees = |value: i32| Sensed::Live(MilliCelsius(value * 1000));
         BoardReading {
@@ -45,9 +72,29 @@ fn said() -> impl Strategy<Value = Said> {
         1 => Just(ClockReasons::HARDWARE_THERMAL.0 | ClockReasons::HARDWARE_SLOWDOWN.0)
     ];
     let step = prop_oneof![4 => Just(100u64), 2 => 50u64..2_000, 1 => 2_000u64..120_000];
+    let silent = prop_oneof![
+        20 => Just(Silent::Nothing),
+        2 => Just(Silent::Utilization),
+        1 => Just(Silent::Core),
+        1 => Just(Silent::Memory),
+        1 => prop_oneof![
+            Just(Driver::Sound),
+            Just(Driver::Busy),
+            any::<bool>().prop_map(|progressing| Driver::Suspect { progressing }),
+        ]
+        .prop_map(Silent::All),
+    ];
     let temperatures = (prop_oneof![3 => 68i32..90, 1 => 20i32..110], 50i32..100, -5i32..40);
-    (temperatures, 50u32..700, 210u32..1980, prop_oneof![Just(0u16), 0u16..=1000, Just(1000)], reasons, step)
-        .prop_map(|((core, memory, margin), watts, clock, busy, reasons, step)| Said {
+    (
+        temperatures,
+        50u32..700,
+        210u32..1980,
+        prop_oneof![Just(0u16), 0u16..=1000, Just(1000)],
+        reasons,
+        silent,
+        step,
+    )
+        .prop_map(|((core, memory, margin), watts, clock, busy, reasons, silent, step)| Said {
             core,
             memory,
             margin,
@@ -55,6 +102,7 @@ fn said() -> impl Strategy<Value = Said> {
             clock,
             busy,
             reasons,
+            silent,
             step,
         })
 }
@@ -81,7 +129,8 @@ fn after(history: &[Said], limits: BoardLimits) -> (BoardControl, Duration) {
     let mut control = BoardControl::new(limits, ClockControl::Governed);
     let mut now = Duration::ZERO;
     for said in history {
-        control.take(Some(said.reading()), Driver::Sound, now);
+        let (reading, driver) = said.told();
+        control.take(reading, driver, now);
         now += Duration::from_millis(said.step);
     }
     (control, now)
@@ -107,11 +156,31 @@ proptest! {
         let (core, memory, margin) = hotter;
         let hot = Said { core: last.core + core, memory: last.memory + memory, margin: last.margin - margin, ..last };
         let [cool, hot] = [last, hot].map(|said| {
-            control.clone().take(Some(said.reading()), Driver::Sound, now)
+            let (reading, driver) = said.told();
+            control.clone().take(reading, driver, now)
         });
         prop_assert!(clock(&hot) <= clock(&cool), "clock {} over {}", clock(&hot), clock(&cool));
         prop_assert!(hot.standing.band >= cool.standing.band);
         prop_assert!(hot.standing.duty >= cool.standing.duty);
         prop_assert!(hot.standing.speed <= cool.standing.speed);
+    }
+
+    #[test]
+    fn nothing_is_eased_by_a_reading_that_does_not_come_or_lacks_a_temperature(
+        history in history(),
+        last in said(),
+        silent in prop_oneof![
+            Just(Silent::Core), Just(Silent::Memory), Just(Silent::All(Driver::Sound)), Just(Silent::All(Driver::Busy)),
+            Just(Silent::All(Driver::Suspect { progressing: true })),
+        ],
+    ) {
+        let (mut control, now) = after(&history, LIMITS);
+        let (reading, driver) = Said { silent: Silent::Nothing, ..last }.told();
+        let before = control.take(reading, driver, now);
+        let (reading, driver) = Said { silent, ..last }.told();
+        let after = control.take(reading, driver, now + Duration::from_millis(last.step));
+        // A clock that is somebody else's is no order of ours.
+        prop_assert!(clock(&after) <= clock(&before) || after.standing.control != ClockControl::Governed);
+        prop_assert!(after.standing.band >= before.standing.band);
     }
 }

@@ -16,6 +16,7 @@ use helixflow_model::{
 use super::files;
 use super::hwmon::Hwmon;
 use super::metrics::{Residencies, Throttling, throttling};
+use super::partitions::Partitions;
 use super::texts::{clocks, errors, generation, megahertz, milliwatts, permille, temperature, whole};
 use crate::device::driver::{Driver, Refusal, both};
 
@@ -34,11 +35,12 @@ pub(super) struct Card {
     /// The label of the die's sensor: the hottest spot's where there is one.
     core: &'static str,
     residencies: Option<Residencies>,
+    partitions: Partitions,
 }
 
 impl Card {
-    /// The card whose device's folder this is.
-    pub(super) fn open(device: &Path) -> Result<Self, String> {
+    /// The card whose device's folder this is, `root` that of the kernel's device files.
+    pub(super) fn open(device: &Path, root: &Path) -> Result<Self, String> {
         let hwmon = Hwmon::open(device).ok_or("it has no sensors")?;
         let core = if hwmon.has("junction") { "junction" } else { "edge" };
         let info = BoardInfo {
@@ -47,7 +49,8 @@ impl Card {
             kind: DeviceKind::Amd,
             limits: limits(device, &hwmon, core),
         };
-        Ok(Self { device: device.to_owned(), hwmon, info, core, residencies: None })
+        let partitions = Partitions::of(device, root);
+        Ok(Self { device: device.to_owned(), hwmon, info, core, residencies: None, partitions })
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -118,7 +121,14 @@ impl Card {
         })
     }
 
-    fn memory(&self) -> Option<DeviceReading> {
+    /// The memory of each partition, or of the whole card.
+    fn devices(&mut self) -> Vec<DeviceReading> {
+        let whole = self.whole();
+        let partitions = self.partitions.read(&self.info.board, whole.as_ref());
+        partitions.unwrap_or_else(|| whole.into_iter().collect())
+    }
+
+    fn whole(&self) -> Option<DeviceReading> {
         let bytes = |name: &str| {
             let bytes = files::number(&self.file(name)).live()?;
             Some(Bytes(u64::try_from(bytes).unwrap_or_default()))
@@ -138,7 +148,7 @@ impl Driver for Card {
     }
 
     fn read(&mut self) -> BoardReading {
-        let reasons = self.reasons();
+        let (reasons, devices) = (self.reasons(), self.devices());
         BoardReading {
             core: self.hwmon.labelled(self.core, "input").map(temperature),
             memory: self.hwmon.labelled("mem", "input").map(temperature),
@@ -154,7 +164,7 @@ impl Driver for Card {
             remapping: Sensed::Unsupported,
             pcie: self.pcie(),
             faults: Vec::new(),
-            devices: self.memory().into_iter().collect(),
+            devices,
         }
     }
 

@@ -1,12 +1,13 @@
 //! AMD GPUs through the files of the amdgpu driver: `class/drm` of the kernel's device tree, and hwmon below it.
 //!
-//! The files are those of the kernel's documents "GPU sysfs interfaces" (amdgpu) and "hwmon sysfs interface". Compute
-//! partitions are not told apart: the board is one device.
+//! The files are those of the kernel's documents "GPU sysfs interfaces" (amdgpu) and "hwmon sysfs interface"; compute
+//! partitions are those of the kernel's compute driver.
 
 mod card;
 mod files;
 mod hwmon;
 mod metrics;
+mod partitions;
 mod texts;
 
 use std::path::Path;
@@ -36,7 +37,7 @@ pub(super) fn open(root: &Path, found: &mut Inventory, drivers: &mut Vec<Box<dyn
         if !is_ours {
             continue;
         }
-        match Card::open(&device) {
+        match Card::open(&device, root) {
             Ok(card) => {
                 found.boards.push(card.info().clone());
                 drivers.push(Box::new(card));

@@ -97,9 +97,31 @@ fn what_was_shown_before_readings_ceased_is_forgotten() {
     let above = reading(900, 1980, NONE);
     let (mut watch, moment) = (watch(), LASTS / 2);
     after(&mut watch, &above, LIMIT, SETTLES, moment);
-    watch.unseen();
+    assert!(watch.suspects(SETTLES + moment) && !watch.suspects(SETTLES + moment + LASTS));
     let later = SETTLES + Duration::from_secs(60);
     assert_eq!(after(&mut watch, &above, LIMIT, later, moment), ClockControl::Governed);
+}
+
+#[test]
+fn a_late_reading_now_and_then_hides_nobodys_hand() {
+    let above = reading(900, 1980, NONE);
+    let (mut watch, second) = (watch(), Duration::from_secs(1));
+    let seen = (0..).map(|n| SETTLES + second * n).find(|now| {
+        watch.take(&above, LIMIT, *now);
+        assert!(watch.control() == ClockControl::Foreign || watch.suspects(*now + second));
+        watch.control() == ClockControl::Foreign
+    });
+    assert_eq!(seen, Some(SETTLES + LASTS));
+}
+
+#[test]
+fn a_clock_that_is_held_down_as_we_begin_is_not_set_before_it_is_known_by_whom() {
+    let held = reading(900, 1200, ClockReasons::REQUESTED);
+    let mut watch = watch();
+    watch.take(&held, None, Duration::ZERO);
+    assert!(watch.suspects(Duration::ZERO));
+    watch.take(&reading(900, 1980, NONE), None, Duration::ZERO);
+    assert!(!watch.suspects(Duration::ZERO));
 }
 
 /// A watch that has noticed another hand, and when.

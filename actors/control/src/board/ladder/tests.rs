@@ -91,10 +91,27 @@ fn a_board_on_probation_serves_hot_and_goes_back_for_what_would_drain_it() {
     assert_eq!(on_probation().after(HOT, PROBATION - Duration::from_secs(1)), Duty::Probation);
     assert_eq!(on_probation().after(HOT, PROBATION), Duty::NoNewShards);
     let no_shards = Signs { faults: Duty::NoNewShards, ..WELL };
-    assert_eq!(on_probation().after(no_shards, Duration::ZERO), Duty::Probation);
+    assert_eq!(on_probation().after(no_shards, PROBATION), Duty::NoNewShards);
     for trouble in [Signs { faults: Duty::Drain, ..WELL }, Signs { fenced: true, ..WELL }, CRITICAL] {
         assert_eq!(on_probation().after(trouble, Duration::ZERO), Duty::Quarantine, "{trouble:?}");
     }
+}
+
+#[test]
+fn a_board_that_gets_no_new_shards_anyway_comes_back_from_quarantine() {
+    let mut climb = Climb::default();
+    let no_shards = Signs { faults: Duty::NoNewShards, ..WELL };
+    climb.after(Signs { fenced: true, ..no_shards }, Duration::ZERO);
+    assert_eq!(climb.after(no_shards, STAY), Duty::Probation);
+}
+
+#[test]
+fn a_time_in_which_nobody_looked_is_no_quiet_one() {
+    let mut climb = Climb::default();
+    climb.after(Signs { fenced: true, ..WELL }, Duration::ZERO);
+    climb.after(WELL, Duration::ZERO);
+    climb.now += LONGEST_STAY;
+    assert_eq!(climb.after(WELL, Duration::ZERO), Duty::Quarantine);
 }
 
 #[test]

@@ -117,6 +117,14 @@ fn nothing_is_eased_while_a_sensor_is_silent() {
 }
 
 #[test]
+fn a_gap_between_two_readings_is_no_dwell() {
+    let mut felt = Felt::new();
+    felt.at(95, SECOND);
+    felt.at(40, SECOND);
+    assert_eq!(felt.at(40, SECOND * 600), Band::Critical);
+}
+
+#[test]
 fn the_worst_swing_of_heat_keeps_to_the_bound_on_flips() {
     // As hot as can be the moment a band is left, and cold otherwise: nothing flips more often.
     let mut felt = Felt::new();
