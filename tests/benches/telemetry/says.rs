@@ -24,7 +24,7 @@ pub(crate) fn report(node: u64, advertise: &str, sequence: u64, serves: Option<F
         sequence,
         age_ms: 0,
         replicas: serves.map(|fence| replica(fence, board(node), &mut moves)).into_iter().collect(),
-        boards: vec![board_report(node, &mut moves)],
+        boards: vec![board_report(node, serves.is_some(), &mut moves)],
     }
 }
 
@@ -58,9 +58,10 @@ fn replica(fence: Fence, board: String, moves: &mut Moves) -> ReplicaReport {
     }
 }
 
-fn board_report(node: u64, moves: &mut Moves) -> BoardReport {
+/// Nothing heats a board that serves nothing; a hot one would be given no replica.
+fn board_report(node: u64, serves: bool, moves: &mut Moves) -> BoardReport {
     // Some boards are always hotter than others; from report to report it is a fraction of a degree.
-    let usual = Moves(node).below(MOST_LEFT);
+    let usual = if serves { Moves(node).below(MOST_LEFT) } else { MOST_LEFT };
     let left = i32::try_from(usual + moves.below(500)).unwrap_or_default();
     let band = match usual {
         0..3000 => Band::Hot,
