@@ -180,6 +180,8 @@ async fn an_order_that_fails_for_long_is_not_taken_for_anothers_hand() {
     let since = Instant::now();
     let report = coordinator.report(|_| since.elapsed() > Duration::from_secs(60)).await;
     assert_eq!(control(&report), Some(ClockControl::Governed));
+    let orders = *board.orders.borrow();
+    assert!((5..40).contains(&orders), "{orders} orders in a minute");
     board.obedience.send_replace(Obedience::Obeys);
     is_held(&board).await;
 }
