@@ -6,6 +6,7 @@ use helixflow_proto::v1::{
     StatusResponse,
 };
 
+use crate::retry::Repeat;
 use crate::{Client, ClientError};
 
 impl Client {
@@ -21,18 +22,22 @@ impl Client {
 
     async fn status_as(&self, consistency: Consistency) -> Result<StatusResponse, ClientError> {
         let call = async |channel, request| ClusterServiceClient::new(channel).status(request).await;
-        Ok(self.call(StatusRequest { consistency: consistency.into() }, call).await?.0)
+        Ok(self.call(StatusRequest { consistency: consistency.into() }, Repeat::Harmless, call).await?.0)
     }
 
     /// Makes a new cluster of the coordinators whose Raft ports these are, and tells who they are; one of them is asked.
     pub async fn bootstrap(&self, raft: Vec<String>) -> Result<Vec<CoordinatorMember>, ClientError> {
         let call = async |channel, request| ClusterServiceClient::new(channel).bootstrap(request).await;
-        Ok(self.call(BootstrapRequest { raft }, call).await?.0.members)
+        Ok(self.call(BootstrapRequest { raft }, Repeat::Unnumbered, call).await?.0.members)
     }
 
     /// Adds a model to serve; returns the log index that says so.
     pub async fn add_model(&self, model: ModelSpec) -> Result<u64, ClientError> {
         let call = async |channel, request| ClusterServiceClient::new(channel).add_model(request).await;
-        Ok(self.call(AddModelRequest { model: Some(model), write: None }, call).await?.0.epoch)
+        Ok(self
+            .call(AddModelRequest { model: Some(model), write: None }, Repeat::Unnumbered, call)
+            .await?
+            .0
+            .epoch)
     }
 }

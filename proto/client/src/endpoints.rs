@@ -55,16 +55,7 @@ impl Client {
     }
 
     /// Makes a call at the preferred coordinator, then at the others, as [`after`] decides.
-    pub(crate) async fn call<T, R, F>(&self, message: T, call: F) -> Result<(R, String), ClientError>
-    where
-        T: Clone,
-        F: AsyncFn(Channel, Request<T>) -> Result<tonic::Response<R>, Status>,
-    {
-        self.call_again(message, Repeat::Unnumbered, call).await
-    }
-
-    /// The same, for what may be repeated as `repeat` says.
-    pub(crate) async fn call_again<T, R, F>(
+    pub(crate) async fn call<T, R, F>(
         &self,
         message: T,
         repeat: Repeat,
@@ -131,7 +122,7 @@ mod tests {
                 let is_silent = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
                 is_silent.map_or(Ok(tonic::Response::new(())), |_| Err(Status::unavailable("refused")))
             };
-            let ((), address) = client.call((), call).await.expect("an answer");
+            let ((), address) = client.call((), Repeat::Harmless, call).await.expect("an answer");
             assert_eq!(address, answers, "after {silent} silent ones");
         }
     }

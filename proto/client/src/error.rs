@@ -2,6 +2,8 @@
 
 use tonic::{Code, Status};
 
+use crate::transport::{broke, is_foreign};
+
 /// A call that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -36,6 +38,14 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// What ended a stream that had begun.
+    pub(crate) fn in_stream(status: Status, endpoint: String) -> Self {
+        if broke(&status) {
+            return Self::Truncated { endpoint };
+        }
+        Self::Call { status: Box::new(status), endpoint, attempts: 1 }
+    }
+
     /// The status that the service answered with.
     pub fn status(&self) -> Option<&Status> {
         match self {
@@ -53,6 +63,9 @@ fn explain(status: &Status, endpoint: &str, attempts: u32) -> String {
         Code::Unavailable if !told => {
             format!("no coordinator answers at {endpoint}: is the cluster up? ({}){times}", status.message())
         }
+        _ if broke(status) && !is_foreign(status) => format!(
+            "the connection to {endpoint} broke before the answer came: what was asked may have been done; look at `helixflow status`, then ask again{times}"
+        ),
         Code::DeadlineExceeded | Code::Cancelled if !told => {
             format!("{endpoint} did not answer in time: ask another coordinator, or wait longer{times}")
         }

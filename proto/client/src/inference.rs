@@ -7,27 +7,28 @@ use helixflow_proto::v1::{
 };
 use tonic::Streaming;
 
+use crate::retry::Repeat;
 use crate::{Client, ClientError};
 
 impl Client {
     /// Continues a prompt; the tokens come as they are made.
     pub async fn generate(&self, request: GenerateRequest) -> Result<TokenStream, ClientError> {
         let call = async |channel, request| InferenceServiceClient::new(channel).generate(request).await;
-        let (messages, endpoint) = self.call(request, call).await?;
+        let (messages, endpoint) = self.call(request, Repeat::Harmless, call).await?;
         Ok(TokenStream { messages, endpoint, complete: false })
     }
 
     /// Answers a conversation by the model's own chat template.
     pub async fn chat(&self, request: ChatRequest) -> Result<TokenStream, ClientError> {
         let call = async |channel, request| InferenceServiceClient::new(channel).chat(request).await;
-        let (messages, endpoint) = self.call(request, call).await?;
+        let (messages, endpoint) = self.call(request, Repeat::Harmless, call).await?;
         Ok(TokenStream { messages, endpoint, complete: false })
     }
 
     /// Turns text into the model's token ids.
     pub async fn tokenize(&self, request: TokenizeRequest) -> Result<TokenizeResponse, ClientError> {
         let call = async |channel, request| InferenceServiceClient::new(channel).tokenize(request).await;
-        Ok(self.call(request, call).await?.0)
+        Ok(self.call(request, Repeat::Harmless, call).await?.0)
     }
 }
 
@@ -52,9 +53,7 @@ impl TokenStream {
                 Ok(Some(event))
             }
             Ok(_) => Err(ClientError::Truncated { endpoint: endpoint() }),
-            Err(status) => {
-                Err(ClientError::Call { status: Box::new(status), endpoint: endpoint(), attempts: 1 })
-            }
+            Err(status) => Err(ClientError::in_stream(status, endpoint())),
         }
     }
 

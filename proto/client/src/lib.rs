@@ -1,7 +1,8 @@
 //! What a Rust program uses to call the service.
 //!
 //! Any coordinator serves any call, so a [`Client`] knows several and turns to the next when one does not answer. A call
-//! is tried again only while nothing of its answer has been read, and only when the error says that it may be.
+//! is tried again only while nothing of its answer has been read, and only when a repetition does no harm: `retry.rs`
+//! decides.
 
 mod backup;
 mod cluster;
@@ -11,6 +12,7 @@ mod inference;
 mod members;
 mod retry;
 mod session;
+mod transport;
 
 pub use endpoints::{Client, ClientOptions};
 pub use error::ClientError;

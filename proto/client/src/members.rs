@@ -7,6 +7,7 @@ use helixflow_proto::v1::{
 };
 use tonic::Streaming;
 
+use crate::retry::Repeat;
 use crate::{Client, ClientError};
 
 impl Client {
@@ -14,13 +15,14 @@ impl Client {
     pub async fn coordinators(&self) -> Result<ListCoordinatorsResponse, ClientError> {
         let call =
             async |channel, request| ClusterServiceClient::new(channel).list_coordinators(request).await;
-        Ok(self.call(ListCoordinatorsRequest {}, call).await?.0)
+        Ok(self.call(ListCoordinatorsRequest {}, Repeat::Harmless, call).await?.0)
     }
 
     /// Makes the coordinator whose Raft port is at `raft` a member; an observer never votes.
     pub async fn add_coordinator(&self, raft: String, observer: bool) -> Result<Addition, ClientError> {
         let call = async |channel, request| ClusterServiceClient::new(channel).add_coordinator(request).await;
-        let (steps, endpoint) = self.call(AddCoordinatorRequest { raft, observer }, call).await?;
+        let (steps, endpoint) =
+            self.call(AddCoordinatorRequest { raft, observer }, Repeat::Unnumbered, call).await?;
         Ok(Addition { steps, endpoint })
     }
 
@@ -28,20 +30,20 @@ impl Client {
     pub async fn remove_coordinator(&self, id: u64) -> Result<bool, ClientError> {
         let call =
             async |channel, request| ClusterServiceClient::new(channel).remove_coordinator(request).await;
-        Ok(self.call(RemoveCoordinatorRequest { id }, call).await?.0.was_member)
+        Ok(self.call(RemoveCoordinatorRequest { id }, Repeat::Unnumbered, call).await?.0.was_member)
     }
 
     /// Hands the leader's place to a voter, to the one that has most of the log where none is named; tells who leads.
     pub async fn transfer_leader(&self, to: Option<u64>) -> Result<u64, ClientError> {
         let call = async |channel, request| ClusterServiceClient::new(channel).transfer_leader(request).await;
-        Ok(self.call(TransferLeaderRequest { to: to.unwrap_or(0) }, call).await?.0.leader)
+        Ok(self.call(TransferLeaderRequest { to: to.unwrap_or(0) }, Repeat::Unnumbered, call).await?.0.leader)
     }
 
     /// Says where the leader should stand, the most preferred region first; returns the log index that says so.
     pub async fn set_leader_regions(&self, regions: Vec<String>) -> Result<u64, ClientError> {
         let call =
             async |channel, request| ClusterServiceClient::new(channel).set_leader_regions(request).await;
-        Ok(self.call(SetLeaderRegionsRequest { regions }, call).await?.0.epoch)
+        Ok(self.call(SetLeaderRegionsRequest { regions }, Repeat::Unnumbered, call).await?.0.epoch)
     }
 }
 
@@ -59,7 +61,7 @@ impl Addition {
         match self.steps.message().await {
             Ok(Some(step)) => Ok(step),
             Ok(None) => Err(ClientError::Truncated { endpoint }),
-            Err(status) => Err(ClientError::Call { status: Box::new(status), endpoint, attempts: 1 }),
+            Err(status) => Err(ClientError::in_stream(status, endpoint)),
         }
     }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use helixflow_proto::error::Reason;
 use tonic::{Code, Status};
 
+use crate::transport::broke;
+
 /// Rounds over all coordinators before a call fails: enough to outlast an election.
 const ROUNDS: u32 = 4;
 /// The wait after the first full round; it doubles with each.
@@ -19,23 +21,27 @@ pub(crate) enum Next {
     GiveUp,
 }
 
-/// Whether the service knows a repetition for one.
+/// What it does to make a call twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Repeat {
-    /// It does not: a call whose outcome is unknown is left to the caller.
+    /// Nothing: the call changes nothing.
+    Harmless,
+    /// Perhaps harm, since the service knows no repetition for one: a call whose outcome is unknown is left to the caller.
     Unnumbered,
     /// The call is a write with a number, applied once however often it is sent.
     Numbered,
 }
 
-/// Decides from the answer, whether repetitions are known, the number of attempts so far (at least 1) and the number of coordinators.
+/// Decides from the answer, what a repetition does, the number of attempts so far (at least 1) and the number of
+/// coordinators.
 pub(crate) fn after(status: &Status, repeat: Repeat, attempts: u32, endpoints: u32) -> Next {
     // A coordinator that is down says nothing; one that has no quorum says so, and another may have one.
     let silent = status.code() == Code::Unavailable && Reason::of(status).is_none();
     let is = |reason: Reason| Reason::of(status).as_deref() == Some(reason.as_str());
     let passing = is(Reason::NoQuorum) || is(Reason::Draining);
-    let unknown = repeat == Repeat::Numbered && is(Reason::OutcomeUnknown);
-    if !(silent || passing || unknown) || attempts >= ROUNDS.saturating_mul(endpoints) {
+    let unknown = broke(status) || is(Reason::OutcomeUnknown);
+    let may_repeat = silent || passing || (unknown && repeat != Repeat::Unnumbered);
+    if !may_repeat || attempts >= ROUNDS.saturating_mul(endpoints) {
         return Next::GiveUp;
     }
     if !attempts.is_multiple_of(endpoints) {
@@ -73,6 +79,20 @@ mod tests {
             after(&status(Reason::NoQuorum, "no"), Repeat::Unnumbered, 1, 3),
             Next::Retry(Duration::ZERO)
         );
+    }
+
+    #[test]
+    fn a_broken_connection_is_passed_over_only_where_a_repetition_does_no_harm() {
+        let broken = Status::from_error(Box::new(std::io::Error::from(std::io::ErrorKind::BrokenPipe)));
+        let expired = Status::from_error(Box::new(tonic::TimeoutExpired(())));
+        for (repeat, next) in [
+            (Repeat::Harmless, Next::Retry(Duration::ZERO)),
+            (Repeat::Numbered, Next::Retry(Duration::ZERO)),
+            (Repeat::Unnumbered, Next::GiveUp),
+        ] {
+            assert_eq!(after(&broken, repeat, 1, 3), next, "{repeat:?}");
+            assert_eq!(after(&expired, repeat, 1, 3), Next::GiveUp, "{repeat:?}, with its time run out");
+        }
     }
 
     #[test]

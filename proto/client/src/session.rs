@@ -22,7 +22,7 @@ impl Client {
     /// Opens a session. When it fails with an unknown outcome, open another: the one left behind expires.
     pub async fn open_session(&self) -> Result<Session, ClientError> {
         let call = async |channel, request| ClusterServiceClient::new(channel).open_session(request).await;
-        let id = self.call(OpenSessionRequest {}, call).await?.0.session;
+        let id = self.call(OpenSessionRequest {}, Repeat::Unnumbered, call).await?.0.session;
         Ok(Session { client: self.clone(), id, last: 0 })
     }
 }
@@ -64,7 +64,7 @@ impl Session {
         T: Clone,
         F: AsyncFn(Channel, Request<T>) -> Result<Response<R>, Status>,
     {
-        match self.client.call_again(message, Repeat::Numbered, call).await {
+        match self.client.call(message, Repeat::Numbered, call).await {
             Ok((answer, _)) => Ok(answer),
             Err(ClientError::Call { status: answer, endpoint, attempts }) if attempts > 1 => {
                 Err(ClientError::Call { status: Box::new(after_attempts(*answer)), endpoint, attempts })
