@@ -8,6 +8,7 @@
 
 mod backoff;
 mod board;
+mod dwell;
 mod faults;
 mod lifecycle;
 mod load;

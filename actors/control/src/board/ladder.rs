@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use helixflow_model::{Band, Duty};
 
+use crate::dwell::Dwell;
+
 /// Hot for so long: the governor has done what it can, and another shard would add heat.
 const HOT_NO_SHARDS: Duration = Duration::from_secs(30);
 
@@ -23,9 +25,6 @@ const CRITICAL_QUARANTINES: Duration = Duration::from_secs(120);
 
 /// A rung is left downwards after so long a time without a reason for it.
 const QUIET: Duration = Duration::from_secs(60);
-
-/// The time between two readings counts for at most this: what was in a longer gap, nobody knows.
-const LONGEST_STEP: Duration = Duration::from_secs(3);
 
 /// The first stay in quarantine without a sign of trouble, doubled with each further stay, up to the longest.
 const STAY: Duration = Duration::from_secs(60);
@@ -64,10 +63,8 @@ pub(super) struct Ladder {
     hot: Option<Duration>,
     critical: Option<Duration>,
     blind: Option<Duration>,
-    /// When signs were last taken in.
-    at: Duration,
-    /// How long nothing has spoken for the rung that the board stands on, by readings that came.
-    quiet: Option<Duration>,
+    /// How long nothing has spoken for the rung that the board stands on.
+    quiet: Dwell,
     /// The next stay in quarantine, and when the last one and its probation were over.
     stay: Duration,
     returned: Duration,
@@ -80,8 +77,7 @@ impl Default for Ladder {
             hot: None,
             critical: None,
             blind: None,
-            at: Duration::ZERO,
-            quiet: None,
+            quiet: Dwell::default(),
             stay: STAY,
             returned: Duration::ZERO,
         }
@@ -122,7 +118,7 @@ impl Ladder {
                 }
             }
         }
-        self.at = signs.now;
+        self.quiet.looked(signs.now);
         self.duty
     }
 
@@ -150,18 +146,17 @@ impl Ladder {
 
     fn go(&mut self, duty: Duty) {
         self.duty = duty;
-        self.quiet = None;
+        self.quiet.ends();
     }
 
     /// How long the board has been at rest, where it `is_calm` now.
     fn rests(&mut self, is_calm: bool, signs: &Signs) -> Duration {
         if !is_calm {
-            self.quiet = None;
+            self.quiet.ends();
         } else if signs.fresh {
-            let step = signs.now.saturating_sub(self.at).min(LONGEST_STEP);
-            self.quiet = Some(self.quiet.map_or(Duration::ZERO, |quiet| quiet.saturating_add(step)));
+            return self.quiet.holds(signs.now);
         }
-        self.quiet.unwrap_or_default()
+        self.quiet.so_far()
     }
 }
 

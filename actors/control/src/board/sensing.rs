@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use helixflow_model::{BoardLimits, BoardReading, MilliCelsius, Sensed};
 
+use crate::dwell::step;
+
 /// A temperature to the bit the same as before is frozen once the power has differed for [`FROZEN_AFTER`] by at least
 /// this part of the board's most from what it was when the value last changed. A quarter of full power moves a die by
 /// some 10 K in the end and by 4 K or more within the time, several of a whole-degree sensor's steps; a steady board
@@ -17,9 +19,6 @@ const FROZEN_AFTER: Duration = Duration::from_secs(30);
 /// The power to compare with follows the present one with this time constant, in seconds: where the inlet's heat makes
 /// a board at its limit give up power over an hour, its temperature rightly stands still.
 const REFERENCE_FOLLOWS: f64 = 300.0;
-
-/// The time between two readings counts for at most this: whether the value stood still in a longer gap is not known.
-const LONGEST_STEP: Duration = Duration::from_secs(3);
 
 /// The most power of a board whose driver does not tell it, milliwatts.
 const MOST_DEFAULT: u32 = 300_000;
@@ -83,7 +82,7 @@ impl Sensing {
         reading.remapping = known(&mut worked.remapping, reading.remapping);
         reading.pcie = known(&mut worked.pcie, reading.pcie);
         let power = reading.power.live().map(|power| f64::from(power.0));
-        let step = self.at.map_or(Duration::ZERO, |at| now.saturating_sub(at).min(LONGEST_STEP));
+        let step = self.at.map_or(Duration::ZERO, |at| step(at, now));
         self.at = Some(now);
         let moved = Moved { power, step, shows: self.shows };
         reading.core = self.core.take(known(&mut worked.core, reading.core), &moved);

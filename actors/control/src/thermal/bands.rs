@@ -5,6 +5,7 @@ use std::time::Duration;
 use helixflow_model::{Band, ClockReasons};
 
 use super::Thermal;
+use crate::dwell::Dwell;
 
 /// Degrees from where heat costs speed (see [`super::limit`]) at which a board counts as warm, and as hot. A governed
 /// board is held three degrees under, so it is warm; one that the firmware holds at the limit is hot.
@@ -18,9 +19,6 @@ const HYSTERESIS: f64 = 2.0;
 /// what a change of its load did.
 const DWELL: Duration = Duration::from_secs(15);
 
-/// The time between two readings counts for at most this: what was in a longer gap, nobody knows.
-const LONGEST_STEP: Duration = Duration::from_secs(3);
-
 /// Where a band is climbed again within this time after it was left, the next dwell is twice as long.
 const AGAIN_WITHIN: Duration = Duration::from_secs(900);
 
@@ -31,10 +29,8 @@ const DOUBLINGS: u32 = 5;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Bands {
     band: Band,
-    /// When readings were last looked at.
-    at: Duration,
-    /// How long the board has been fit for the next lower band, by readings that came.
-    fit: Option<Duration>,
+    /// How long the board has been fit for the next lower band.
+    fit: Dwell,
     /// When a band was last left downwards.
     left: Option<Duration>,
     /// Climbs soon after.
@@ -49,27 +45,24 @@ impl Bands {
             self.climb(least, now);
         } else if thermal.is_blind() {
             // What cannot be told may be as bad as what was told last.
-            self.fit = None;
+            self.fit.ends();
         } else if !thermal.is_fresh() {
             // Nothing is eased on what was true some time ago.
         } else if Self::at_least(thermal, HYSTERESIS) < self.band {
             self.dwell(least, now);
         } else {
-            self.fit = None;
+            self.fit.ends();
         }
-        self.at = now;
+        self.fit.looked(now);
         self.band
     }
 
     /// The board is fit for the next lower band, and gets there once it has been for long enough.
     fn dwell(&mut self, least: Band, now: Duration) {
-        let step = now.saturating_sub(self.at).min(LONGEST_STEP);
-        let fit = self.fit.map_or(Duration::ZERO, |fit| fit + step);
-        self.fit = Some(fit);
-        if fit >= DWELL * (1 << self.climbs.min(DOUBLINGS)) {
+        if self.fit.holds(now) >= DWELL * (1 << self.climbs.min(DOUBLINGS)) {
             self.band = below(self.band).max(least);
             self.left = Some(now);
-            self.fit = None;
+            self.fit.ends();
         }
     }
 
@@ -77,7 +70,7 @@ impl Bands {
         let soon = self.left.is_some_and(|left| now.saturating_sub(left) < AGAIN_WITHIN);
         self.climbs = if soon { (self.climbs + 1).min(DOUBLINGS) } else { 0 };
         self.band = band;
-        self.fit = None;
+        self.fit.ends();
     }
 
     /// The mildest band that what is felt permits, were it `hotter` by so many degrees.
