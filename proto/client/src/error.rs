@@ -76,3 +76,18 @@ fn explain(status: &Status, endpoint: &str, attempts: u32) -> String {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use helixflow_proto::error::{Reason, status};
+
+    use super::*;
+
+    #[test]
+    fn a_stream_ends_early_by_its_connection_and_in_the_words_of_the_service_otherwise() {
+        let told = |status| ClientError::in_stream(status, "a:1".to_owned()).to_string();
+        let broken = Status::from_error(Box::new(std::io::Error::from(std::io::ErrorKind::ConnectionReset)));
+        assert_eq!(told(broken), "the stream from a:1 ended early; send the request again");
+        assert_eq!(told(status(Reason::NoReplica, "node-1 is gone")), "node-1 is gone");
+    }
+}
