@@ -6,28 +6,33 @@
 
 use std::cmp::Reverse;
 
-use helixflow_model::Fence;
+use helixflow_model::{Fence, ReplicaId};
 
 use super::{
     demand::Demand,
     planner::{Freed, Planner},
 };
-use crate::state::{MAX_MOVES, Move, MoveReason};
+use crate::state::{MAX_MOVES, Move, MoveReason, Replica};
 
 /// Substitutes under way at a time in the whole cluster: a row of machines that overheats is relieved within minutes, and
 /// those beside it are not heated by loading all of its models at once.
 pub const MAX_RELIEFS: usize = 16;
 
 impl<'a> Planner<'a> {
-    /// Ends replicas on boards that are to be relieved, as far as enough others are ready.
+    /// Ends replicas on boards that are to be relieved, as far as enough others are ready; those that are not ready
+    /// themselves first, for nobody misses them.
     pub(super) fn remove_relieved(&mut self, demand: &mut Demand<'a>) {
         if demand.leaving.is_empty() {
             return;
         }
-        let ready = demand.sound.iter().filter(|(id, replica)| self.is_ready(**id, replica)).count();
-        for (id, leaving) in demand.by_urgency() {
-            let remaining = demand.leaving.len().saturating_sub(1);
-            if ready + remaining < demand.target() as usize || self.moves.len() >= MAX_MOVES {
+        let is_ready = |id: &ReplicaId, replica: &Replica| self.is_ready(*id, replica);
+        let mut leaving = demand.by_urgency();
+        leaving.sort_by_key(|(id, leaving)| is_ready(id, leaving.replica));
+        let staying = demand.sound.iter().filter(|(id, replica)| is_ready(id, replica)).count();
+        let mut answering = staying + leaving.iter().filter(|(id, it)| is_ready(id, it.replica)).count();
+        for (id, leaving) in leaving {
+            answering -= usize::from(self.is_ready(id, leaving.replica));
+            if answering < demand.target() as usize || self.moves.len() >= MAX_MOVES {
                 return;
             }
             demand.leaving.remove(&id);
