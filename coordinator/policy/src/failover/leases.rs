@@ -22,7 +22,8 @@ const CHANGES_A_ROUND: usize = 16;
 pub struct LeaseTerms {
     /// A node that was silent for this long is lost. The judge itself must have listened for as long.
     pub lease: Duration,
-    /// A lost node that reported without a gap for this long is live again.
+    /// A lost node that reported without a gap for this long is live again; twice as long with each time that it came back
+    /// lately.
     pub steady: Duration,
     /// When every live node is silent, none is lost before this long: the judge may be the one who is cut off.
     pub self_doubt: Duration,
@@ -45,6 +46,15 @@ pub struct Lease {
     pub steady: Duration,
 }
 
+/// How the state's verdict on a node stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// For how long the judge has seen it.
+    pub stood: Duration,
+    /// How often the node has come back lately.
+    pub returns: u32,
+}
+
 /// How every node has been heard of, at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Leases {
@@ -52,12 +62,19 @@ pub struct Leases {
     pub tenure: Duration,
     /// Every node ever heard of; one that is absent was silent for the whole tenure.
     pub nodes: BTreeMap<NodeId, Lease>,
+    /// The verdicts on the nodes; one that is absent has stood for the whole tenure.
+    pub verdicts: BTreeMap<NodeId, Verdict>,
 }
 
 impl Leases {
     /// For how long a node has been silent, as far as this judge can tell.
     pub fn silence(&self, node: NodeId) -> Duration {
         self.nodes.get(&node).map_or(self.tenure, |lease| lease.silent)
+    }
+
+    /// How the verdict on a node stands.
+    pub(super) fn verdict(&self, node: NodeId) -> Verdict {
+        self.verdicts.get(&node).copied().unwrap_or(Verdict { stood: self.tenure, returns: 0 })
     }
 
     /// The nodes heard of within the lease: those that replicas may be placed on.

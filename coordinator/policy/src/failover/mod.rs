@@ -15,11 +15,12 @@ mod regions;
 mod report_times;
 mod reporting;
 mod timings;
+mod verdicts;
 
 pub use digest::condensed;
 pub use judge::judge;
 pub use leadership::{HAND_OVER_PAUSE, LARGEST_LAG, LONGEST_SILENCE, Standings, VoterView, successor};
-pub use leases::{Lease, LeaseTerms, Leases};
+pub use leases::{Lease, LeaseTerms, Leases, Verdict};
 pub use regions::{Fragility, fragility};
 pub use report_times::ReportTimes;
 pub use reporting::{DIGEST_EVERY, REPORTER_LEASE, Signs, Wards, is_reporter, listeners, spans_regions};

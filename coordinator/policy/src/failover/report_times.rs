@@ -9,7 +9,7 @@ use std::{
 
 use helixflow_model::NodeId;
 
-use super::{Lease, LeaseTerms, Leases};
+use super::{Lease, LeaseTerms, Leases, verdicts::Verdicts};
 use crate::state::ClusterState;
 
 /// A judge whose rounds come later than this was stalled, and so may be what it knows of others: it listens for a
@@ -33,13 +33,16 @@ pub struct ReportTimes {
     last_round: Duration,
     members: BTreeSet<NodeId>,
     heard: BTreeMap<NodeId, Times>,
+    verdicts: Verdicts,
 }
 
 impl ReportTimes {
     /// Begins to listen: on becoming the judge. No silence from before counts.
     pub fn begin(terms: LeaseTerms, state: &ClusterState, now: Duration) -> Self {
         let members = state.nodes().keys().copied().collect();
-        Self { terms, begun: now, last_round: now, members, heard: BTreeMap::new() }
+        let mut verdicts = Verdicts::default();
+        verdicts.look(state, now);
+        Self { terms, begun: now, last_round: now, members, heard: BTreeMap::new(), verdicts }
     }
 
     /// Notes that a node reported.
@@ -64,6 +67,7 @@ impl ReportTimes {
             }
         }
         self.heard.retain(|node, _| state.nodes().contains_key(node));
+        self.verdicts.look(state, now);
         let lease = |times: &Times| Lease {
             silent: now.saturating_sub(times.last),
             steady: times.last.saturating_sub(times.first),
@@ -71,6 +75,7 @@ impl ReportTimes {
         Leases {
             tenure: now.saturating_sub(self.begun),
             nodes: self.heard.iter().map(|(node, times)| (*node, lease(times))).collect(),
+            verdicts: self.verdicts.standing(now),
         }
     }
 }

@@ -3,8 +3,8 @@
 //! A node reports to the coordinators of its region, for they are near and serve near clients. One of them, the region's
 //! reporter, tells the other regions what it heard, and it alone judges the region's nodes: whoever hears a node at
 //! second hand hears the silence of the way too. It is the lowest that lives: each shows the higher ones that it does,
-//! and takes the place once no lower one has been heard for a lease. Two may hold it for a moment after a cut; they say
-//! the same, and the state refuses what was judged twice.
+//! and takes the place once no lower one has been heard for a lease. Two hold it after a cut between them. They may hear
+//! different nodes then; the state refuses what was judged twice, and a verdict is overruled ever more rarely.
 //!
 //! In a cluster of one region nobody needs digests, and the leader judges: it hears all nodes, and what it proposes has
 //! the shortest way. A region whose reporter is silent is judged by nobody: that is the failure of a region.

@@ -23,7 +23,7 @@ fn leases(silent: &[u64]) -> Leases {
     let nodes = (1..)
         .zip(silent)
         .map(|(node, silent)| (NodeId(node), Lease { silent: seconds(*silent), steady: HOUR }));
-    Leases { tenure: HOUR, nodes: nodes.collect() }
+    Leases { tenure: HOUR, nodes: nodes.collect(), ..Leases::default() }
 }
 
 /// The wards of the leader in a cluster of one region.
@@ -112,6 +112,56 @@ fn a_node_that_has_just_joined_is_not_judged_by_a_silence_before_it() {
     assert_eq!(verdicts(&state, &times.round(&state, seconds(110))), [(2, NodeHealth::Lost)]);
 }
 
+/// How often the health of node 1 changes within an hour while one judge hears it and another does not.
+fn contradictions() -> usize {
+    let mut state = cluster(&[("a", 1), ("a", 1)]);
+    let begin = |state: &ClusterState| ReportTimes::begin(LeaseTerms::default(), state, seconds(0));
+    let mut judges = [(begin(&state), true), (begin(&state), false)];
+    let mut changes = 0;
+    for second in 1..3600 {
+        for (times, hears) in &mut judges {
+            times.hear(NodeId(2), seconds(second));
+            if *hears {
+                times.hear(NodeId(1), seconds(second));
+            }
+            let leases = times.round(&state, seconds(second));
+            for verdict in judge(&state, &leases, &LeaseTerms::default(), &everybody(&state)) {
+                assert_eq!(apply(&mut state, verdict), Outcome::Applied);
+                changes += 1;
+            }
+        }
+    }
+    changes
+}
+
+#[test]
+fn two_judges_that_hear_different_nodes_overrule_each_other_ever_more_rarely() {
+    let changes = contradictions();
+    assert!((2..40).contains(&changes), "{changes} changes an hour");
+}
+
+#[test]
+fn a_node_that_came_back_often_long_ago_is_back_as_soon_as_any_other() {
+    let mut state = cluster(&[("a", 1), ("a", 1)]);
+    let mut times = ReportTimes::begin(LeaseTerms::default(), &state, seconds(0));
+    let mut waits = Vec::new();
+    for (lost_at, again_after) in [(100, 200), (200, 300), (300, 1000), (1000, 1200)] {
+        set_health(&mut state, 1, NodeHealth::Lost);
+        let mut back = None;
+        for second in lost_at..again_after {
+            times.hear(NodeId(1), seconds(second));
+            times.hear(NodeId(2), seconds(second));
+            let leases = times.round(&state, seconds(second));
+            for verdict in judge(&state, &leases, &LeaseTerms::default(), &everybody(&state)) {
+                assert_eq!(apply(&mut state, verdict), Outcome::Applied);
+                back = back.or(Some(second - lost_at));
+            }
+        }
+        waits.push(back);
+    }
+    assert_eq!(waits, [5, 10, 20, 5].map(Some));
+}
+
 #[test]
 fn a_judge_that_was_stalled_listens_for_a_lease_before_it_judges() {
     let state = cluster(&[("a", 1), ("a", 1)]);
@@ -144,7 +194,7 @@ proptest! {
         let nodes = (1..).zip(&silent).map(|(node, (silent, steady))| {
             (NodeId(node), Lease { silent: seconds(*silent), steady: seconds(*steady) })
         });
-        let leases = Leases { tenure: seconds(tenure), nodes: nodes.collect() };
+        let leases = Leases { tenure: seconds(tenure), nodes: nodes.collect(), ..Leases::default() };
         for _ in 0..3 {
             let verdicts = judge(&state, &leases, &terms, &everybody(&state));
             prop_assert!(verdicts.len() <= terms.changes_a_round);

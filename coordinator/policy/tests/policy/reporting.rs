@@ -93,7 +93,7 @@ fn a_judge_touches_only_its_wards_and_doubts_itself_by_them_alone() {
     let steady = Duration::from_secs(3600);
     let silent = |seconds| Lease { silent: Duration::from_secs(seconds), steady };
     let nodes = [(NodeId(1), silent(12)), (NodeId(2), silent(0)), (NodeId(3), silent(12))];
-    let leases = Leases { tenure: steady, nodes: nodes.into() };
+    let leases = Leases { tenure: steady, nodes: nodes.into(), ..Leases::default() };
     let judged = |id, leads, reports| -> Vec<u64> {
         let wards = Wards::of(&state, CoordinatorId(id), leads, reports);
         let verdicts = judge(&state, &leases, &LeaseTerms::default(), &wards);
