@@ -109,6 +109,13 @@ async fn a_call_that_fails_takes_only_its_own_sensor_along() {
 }
 
 #[tokio::test]
+async fn a_fan_that_turns_faster_than_its_full_speed_is_full() {
+    let world = World::new(json!([{ "fan0": 130, "fan1": 104 }]));
+    let gpus = world.gpus().await;
+    assert_eq!(read(&gpus.boards()[0]).await.expect("a reading").fan, Sensed::Live(Permille(1000)));
+}
+
+#[tokio::test]
 async fn calls_that_serve_two_sensors_take_both_along() {
     let world = World::new(json!([{}]));
     let gpus = world.gpus().await;

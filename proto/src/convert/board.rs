@@ -20,7 +20,7 @@ pub(super) fn board_id(wire: String) -> Result<BoardId, BadMessage> {
 }
 
 /// A share of a whole: at most a thousand thousandths.
-pub(super) fn permille(field: &'static str, value: u32) -> Result<Permille, BadMessage> {
+fn permille(field: &'static str, value: u32) -> Result<Permille, BadMessage> {
     match u16::try_from(value) {
         Ok(value) if value <= 1000 => Ok(Permille(value)),
         _ => Err(BadMessage::new(field, format!("{value} is above 1000"))),

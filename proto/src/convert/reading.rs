@@ -8,7 +8,6 @@ use helixflow_model::{
 };
 
 use super::BadMessage;
-use super::board::permille;
 use crate::v1::{self, Sensor};
 
 /// Collects the sensors that are at fault while values are written out.
@@ -75,14 +74,18 @@ impl Named {
     }
 }
 
+/// What a sensor tells as a share. Some tell more than the whole, and a report is not refused for that: it is the whole.
+fn share(permille: u32) -> Permille {
+    Permille(u16::try_from(permille.min(1000)).unwrap_or(1000))
+}
+
 impl TryFrom<v1::BoardReading> for BoardReading {
     type Error = BadMessage;
 
     fn try_from(wire: v1::BoardReading) -> Result<Self, BadMessage> {
         let named =
             Named { missing: wire.missing.into_iter().collect(), frozen: wire.frozen.into_iter().collect() };
-        let utilization = wire.utilization_permille.map(|u| permille("utilization_permille", u));
-        let fan = wire.fan_permille.map(|f| permille("fan_permille", f));
+        let (utilization, fan) = (wire.utilization_permille.map(share), wire.fan_permille.map(share));
         let pcie = wire.pcie.map(PcieLink::try_from).transpose()?;
         Ok(Self {
             core: named.read(Sensor::Core, wire.core_millicelsius).map(MilliCelsius),
@@ -92,8 +95,8 @@ impl TryFrom<v1::BoardReading> for BoardReading {
             power_limit: named.read(Sensor::PowerLimit, wire.power_limit_milliwatts).map(MilliWatts),
             core_clock: named.read(Sensor::CoreClock, wire.core_clock_mhz).map(MegaHertz),
             memory_clock: named.read(Sensor::MemoryClock, wire.memory_clock_mhz).map(MegaHertz),
-            utilization: named.read::<Permille>(Sensor::Utilization, utilization.transpose()?),
-            fan: named.read::<Permille>(Sensor::Fan, fan.transpose()?),
+            utilization: named.read(Sensor::Utilization, utilization),
+            fan: named.read(Sensor::Fan, fan),
             reasons: named.read(Sensor::Reasons, wire.reasons).map(ClockReasons),
             ecc: named.read(Sensor::Ecc, wire.ecc).map(Into::into),
             remapping: named.read(Sensor::Remapping, wire.remapping).map(Into::into),

@@ -155,7 +155,7 @@ impl From<v1::LoadReport> for LoadReport {
 
 #[cfg(test)]
 mod tests {
-    use helixflow_model::{BoardId, Fence, Generation, ReplicaId};
+    use helixflow_model::{BoardId, BoardReading, Fence, Generation, Permille, ReplicaId, Sensed};
 
     use super::*;
 
@@ -184,6 +184,13 @@ mod tests {
     #[test]
     fn a_report_survives_the_wire() {
         assert_eq!(NodeReport::try_from(v1::NodeReport::from(report())), Ok(report()));
+    }
+
+    #[test]
+    fn a_fan_that_turns_faster_than_its_full_speed_costs_no_report() {
+        let sensed = v1::BoardReading { fan_permille: Some(1040), ..v1::BoardReading::default() };
+        let reading = BoardReading::try_from(sensed).expect("a reading");
+        assert_eq!(reading.fan, Sensed::Live(Permille(1000)));
     }
 
     #[test]

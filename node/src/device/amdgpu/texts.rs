@@ -50,10 +50,10 @@ pub(super) fn megahertz(hertz: i64) -> MegaHertz {
     MegaHertz(whole(hertz / 1_000_000))
 }
 
-/// A share of `full`.
+/// A share of `full`, which it is where it is more: fans turn faster than the speed that is named as theirs.
 pub(super) fn permille(part: i64, full: i64) -> Permille {
     let share = part.saturating_mul(1000) / full.max(1);
-    Permille(u16::try_from(share.max(0)).unwrap_or(u16::MAX))
+    Permille(u16::try_from(share.clamp(0, 1000)).unwrap_or(1000))
 }
 
 /// The nearest number that is none below zero.
@@ -73,5 +73,9 @@ mod tests {
         assert_eq!(errors("ue: 1\n"), None);
         assert_eq!(generation("16.0 GT/s PCIe"), Some(4));
         assert_eq!(generation("Unknown"), None);
+        assert_eq!(
+            [(1500, 3000), (3100, 3000), (-1, 100)].map(|(part, full)| permille(part, full).0),
+            [500, 1000, 0]
+        );
     }
 }
