@@ -280,6 +280,8 @@ impl Starting {
             .http2_keepalive_interval(Some(KEEP_ALIVE))
             .http2_keepalive_timeout(Some(KEEP_ALIVE))
             .max_concurrent_streams(gateway::MAX_STREAMS as u32)
+            .initial_stream_window_size(digests::WINDOW)
+            .initial_connection_window_size(digests::WINDOW)
             .add_routes(routes)
             .serve_with_incoming_shutdown(port, self.stop.clone().cancelled_owned());
         self.tasks.spawn(async move { server.await.map_err(|source| ended_with("gRPC", source)) });

@@ -25,7 +25,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use self::peer::Peer;
 pub(crate) use self::presence::Presence;
-pub(crate) use self::service::{MAX_DIGEST_BYTES, Service};
+pub(crate) use self::service::{MAX_DIGEST_BYTES, Service, WINDOW};
 use crate::telemetry::Reports;
 
 /// A node that was not heard of for so long is left out: elsewhere, what was last said of it goes on ageing.
@@ -64,7 +64,9 @@ impl Exchange {
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.presence.listen(Instant::now());
         loop {
-            let now = rounds.tick().await;
+            rounds.tick().await;
+            // Not the tick's own time, which is in the past after a stall.
+            let now = Instant::now();
             let state = Arc::clone(&self.state.borrow());
             if !spans_regions(&state) {
                 return;
@@ -98,7 +100,7 @@ impl Exchange {
         for (id, known) in state.coordinators() {
             if let Some(message) = told(*id, known) {
                 let peer = peers.entry(*id).or_insert_with(|| Peer::to(&known.grpc, &self.env, &self.hello));
-                peer.tell(message);
+                peer.tell(message, now);
             }
         }
     }

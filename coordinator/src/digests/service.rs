@@ -19,6 +19,11 @@ use crate::telemetry::Telemetry;
 /// replicas on all of them takes three.
 pub(crate) const MAX_DIGEST_BYTES: usize = MAX_NODES << 12;
 
+/// What a connection to this port may have under way, in bytes: HTTP/2 lets no more pass in about one and a half round
+/// trips. So the largest digest crosses a round trip of 200 ms in 1.3 s, within what a call may take; with the usual mebibyte
+/// it takes 19 s.
+pub(crate) const WINDOW: u32 = 16 << 20;
+
 /// Serves the other coordinators.
 pub(crate) struct Service {
     region: Region,
