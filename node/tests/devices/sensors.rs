@@ -89,6 +89,15 @@ async fn a_board_in_good_health_tells_all_that_it_has() {
 }
 
 #[tokio::test]
+async fn limits_that_are_told_relative_to_the_margin_alone_are_the_same_limits() {
+    let world = World::new(json!([{ "errors": { "nvmlDeviceGetTemperatureThreshold": NOT_SUPPORTED } }]));
+    let gpus = world.gpus().await;
+    let limits = gpus.boards()[0].info().limits;
+    let told = [limits.operating, limits.slowdown, limits.shutdown];
+    assert_eq!(told, [87_000, 89_000, 92_000].map(|limit| Some(MilliCelsius(limit))));
+}
+
+#[tokio::test]
 async fn a_call_that_fails_takes_only_its_own_sensor_along() {
     let world = World::new(json!([{}]));
     let gpus = world.gpus().await;
@@ -166,7 +175,7 @@ async fn a_board_that_the_driver_has_lost_is_missing_and_no_error() {
 }
 
 #[tokio::test]
-async fn lies_are_passed_on_as_they_are() {
+async fn lies_are_passed_on_as_they_are_but_for_shares_above_the_whole() {
     let world = World::new(json!([{}]));
     let gpus = world.gpus().await;
     let board = &gpus.boards()[0];
@@ -180,7 +189,7 @@ async fn lies_are_passed_on_as_they_are() {
     assert_eq!(reading.core, Sensed::Live(MilliCelsius(250_000)));
     assert_eq!(reading.margin, Sensed::Live(MilliCelsius(-161_000)));
     assert_eq!(reading.power, Sensed::Live(MilliWatts(4_000_000)));
-    assert_eq!(reading.utilization, Sensed::Live(Permille(3000)));
+    assert_eq!(reading.utilization, Sensed::Live(Permille(1000)));
     assert_eq!(reading.core_clock, Sensed::Live(MegaHertz(0)));
     assert_eq!(reading.devices[0].memory_used, Bytes(90 << 30));
     assert_eq!(reading.reasons, Sensed::Live(ClockReasons(0x68)));

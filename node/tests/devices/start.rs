@@ -29,7 +29,9 @@ async fn limits_that_the_driver_refuses_are_unknown() {
         "nvmlDeviceGetMaxClockInfo",
     ];
     for call in calls {
-        let world = World::new(json!([{ "errors": { call: 999 } }]));
+        // Without the margin nothing is told relative to it either.
+        let errors = json!({ call: 999, "nvmlDeviceGetMarginTemperature": 999 });
+        let world = World::new(json!([{ "errors": errors }]));
         let gpus = world.gpus().await;
         let info = gpus.boards()[0].info().clone();
         let limits = info.limits;

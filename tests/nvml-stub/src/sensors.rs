@@ -7,7 +7,7 @@ use nvml_wrapper_sys::bindings::{
     nvmlReturn_enum_NVML_ERROR_ARGUMENT_VERSION_MISMATCH, nvmlReturn_enum_NVML_ERROR_INSUFFICIENT_SIZE,
     nvmlReturn_enum_NVML_ERROR_INVALID_ARGUMENT, nvmlReturn_enum_NVML_ERROR_NOT_SUPPORTED,
     nvmlReturn_enum_NVML_SUCCESS, nvmlReturn_t, nvmlUtilization_t, nvmlValue_t,
-    nvmlValueType_enum_NVML_VALUE_TYPE_UNSIGNED_INT,
+    nvmlValueType_enum_NVML_VALUE_TYPE_SIGNED_INT, nvmlValueType_enum_NVML_VALUE_TYPE_UNSIGNED_INT,
 };
 
 use crate::script::{Board, error, play_board};
@@ -226,9 +226,14 @@ unsafe extern "C" fn nvmlDeviceGetFieldValues(
 }
 
 fn fill(board: &Board<'_>, value: &mut nvmlFieldValue_t) {
-    let (key, usual) = match value.fieldId {
-        82 => ("memory_temperature", 50),
-        186 => ("power_instant", 310_000),
+    let unsigned = nvmlValueType_enum_NVML_VALUE_TYPE_UNSIGNED_INT;
+    let signed = nvmlValueType_enum_NVML_VALUE_TYPE_SIGNED_INT;
+    let (key, usual, kind) = match value.fieldId {
+        82 => ("memory_temperature", 50, unsigned),
+        186 => ("power_instant", 310_000, unsigned),
+        193 => ("shutdown_limit", -5, signed),
+        194 => ("slowdown_limit", -2, signed),
+        196 => ("operating_limit", 0, signed),
         _ => {
             value.nvmlReturn = nvmlReturn_enum_NVML_ERROR_INVALID_ARGUMENT;
             return;
@@ -236,6 +241,7 @@ fn fill(board: &Board<'_>, value: &mut nvmlFieldValue_t) {
     };
     value.nvmlReturn = error(board.board, &format!("nvmlDeviceGetFieldValues:{}", value.fieldId))
         .unwrap_or(nvmlReturn_enum_NVML_SUCCESS);
-    value.valueType = nvmlValueType_enum_NVML_VALUE_TYPE_UNSIGNED_INT;
+    value.valueType = kind;
+    // The signed number has the same bits.
     value.value = nvmlValue_t { uiVal: board.number(key, usual) as c_uint };
 }

@@ -5,9 +5,7 @@ use helixflow_model::{
     Partition, PcieLink, Permille, Sensed,
 };
 use nvml_wrapper::enum_wrappers::device::{Clock, EccCounter, MemoryError, TemperatureSensor};
-use nvml_wrapper::enums::device::SampleValue;
 use nvml_wrapper::error::NvmlError;
-use nvml_wrapper::structs::device::FieldId;
 use nvml_wrapper::sys_exports::field_id;
 use nvml_wrapper::{Device, Nvml};
 
@@ -64,7 +62,7 @@ impl Driver for NvidiaBoard {
         let utilization = if self.is_divided { Sensed::Unsupported } else { utilization(&device) };
         BoardReading {
             core: sensed(device.temperature(TemperatureSensor::Gpu)).map(|degrees| celsius(degrees.into())),
-            memory: sensed(field(&device, field_id::NVML_FI_DEV_MEMORY_TEMP)).map(celsius),
+            memory: sensed(unwrapped::field(&device, field_id::NVML_FI_DEV_MEMORY_TEMP)).map(celsius),
             margin: sensed(unwrapped::margin(&device)).map(|degrees| celsius(degrees.into())),
             power: sensed(power(&device)),
             power_limit: sensed(device.enforced_power_limit()).map(MilliWatts),
@@ -124,21 +122,9 @@ fn lost() -> BoardReading {
     }
 }
 
-/// A quantity that has no call of its own, in the unit of nvml.h.
-pub(super) fn field(device: &Device<'static>, id: u32) -> Result<i64, NvmlError> {
-    let mut samples = device.field_values_for(&[FieldId(id)])?;
-    let sample = samples.pop().ok_or(NvmlError::NoData)??;
-    Ok(match sample.value? {
-        SampleValue::U32(value) => value.into(),
-        SampleValue::U64(value) => i64::try_from(value).unwrap_or(i64::MAX),
-        SampleValue::I64(value) => value,
-        SampleValue::F64(value) => value as i64,
-    })
-}
-
 /// The instant's power where board and driver tell it, else the average of about a second.
 fn power(device: &Device<'static>) -> Result<MilliWatts, NvmlError> {
-    match field(device, field_id::NVML_FI_DEV_POWER_INSTANT) {
+    match unwrapped::field(device, field_id::NVML_FI_DEV_POWER_INSTANT) {
         Ok(power) => Ok(MilliWatts(u32::try_from(power).unwrap_or(u32::MAX))),
         // Drivers that do not know the number of a field call it a wrong argument.
         Err(error) if is_unsupported(&error) || matches!(error, NvmlError::InvalidArg) => {

@@ -5,7 +5,6 @@ use nvml_wrapper::Device;
 use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureSensor, TemperatureThreshold};
 use nvml_wrapper::sys_exports::field_id;
 
-use super::board::field;
 use super::{celsius, unwrapped};
 
 /// Reads them; what a call refuses is left out.
@@ -50,7 +49,7 @@ fn threshold(
     }
     let core = i64::from(device.temperature(TemperatureSensor::Gpu).ok()?);
     let margin = i64::from(unwrapped::margin(device).ok()?);
-    let relative = field(device, relative).ok()?;
+    let relative = unwrapped::field(device, relative).ok()?;
     Some(celsius(core.saturating_add(margin).saturating_sub(relative)))
 }
 
