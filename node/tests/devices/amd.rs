@@ -93,6 +93,13 @@ impl Tree {
         std::fs::read_to_string(self.device().join(name)).expect("a file")
     }
 
+    /// Does what the kernel does with a power limit that was written: it keeps whole watts, and tells those.
+    fn keep_whole_watts(&self) {
+        let cap = format!("{HWMON}/power1_cap");
+        let microwatts: u64 = self.text(&cap).trim().parse().expect("a number");
+        self.write(&cap, format!("{}\n", microwatts / 1_000_000 * 1_000_000).as_bytes());
+    }
+
     /// A node of the kernel's compute driver: the partition of a card, with this part of its memory in GiB.
     fn node(&self, number: u32, location: u32, gibibytes: u64) {
         let bytes = gibibytes << 30;
@@ -167,7 +174,7 @@ async fn a_card_is_found_by_its_labels_and_tells_its_own_limits() {
         slowdown: Some(MilliCelsius(100_000)),
         shutdown: Some(MilliCelsius(105_000)),
         memory: Some(MilliCelsius(105_000)),
-        power_least: Some(MilliWatts(187_500)),
+        power_least: Some(MilliWatts(187_000)),
         power_most: Some(MilliWatts(750_000)),
         clock_least: Some(MegaHertz(500)),
         clock_most: Some(MegaHertz(2100)),
@@ -327,6 +334,22 @@ async fn the_clock_is_held_by_the_power_limit_which_the_next_start_puts_back() {
     assert_eq!(tree.text(&cap), "750000000\n", "asking changes nothing");
     within(boards[0].limit_clock(Some(MegaHertz(1300)))).await.expect("a limit that is set");
     assert_eq!(tree.text(&cap).trim(), "468000000");
+    drop((gpus, boards));
+    let _next = tree.gpus().await;
+    assert_eq!(tree.text(&cap).trim(), "750000000");
+}
+
+#[tokio::test]
+async fn the_lowest_power_limit_is_known_as_ours_once_the_kernel_has_kept_it() {
+    let tree = Tree::new();
+    let cap = format!("{HWMON}/power1_cap");
+    let gpus = tree.gpus().await;
+    let boards = gpus.boards();
+    for (clock, watts) in [(500, "187000000"), (1300, "468000000"), (500, "187000000")] {
+        within(boards[0].limit_clock(Some(MegaHertz(clock)))).await.expect("a limit that is ours to change");
+        tree.keep_whole_watts();
+        assert_eq!(tree.text(&cap).trim(), watts);
+    }
     drop((gpus, boards));
     let _next = tree.gpus().await;
     assert_eq!(tree.text(&cap).trim(), "750000000");

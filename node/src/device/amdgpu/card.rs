@@ -27,6 +27,9 @@ const POWER_LIMIT: &str = "power1_cap";
 /// limit then, but no board works below this. An MI300X draws about 140 of its 750 W when it does nothing. An estimate.
 const LEAST_PART: u32 = 4;
 
+/// What the kernel keeps of a limit: whole watts (`amdgpu_hwmon_set_power_cap` drops the rest).
+const WATT: u32 = 1000;
+
 /// A card, and what is remembered of it between readings.
 pub(super) struct Card {
     device: PathBuf,
@@ -239,7 +242,7 @@ fn limits(device: &Path, hwmon: &Hwmon, core: &str) -> BoardLimits {
     let power = |name: &str| hwmon.number(name).live().map(milliwatts);
     let power_most = power("power1_cap_max").filter(|limit| limit.0 > 0);
     let power_least = match power("power1_cap_min") {
-        Some(MilliWatts(0)) => power_most.map(|most| MilliWatts(most.0 / LEAST_PART)),
+        Some(MilliWatts(0)) => power_most.map(|most| MilliWatts(most.0 / LEAST_PART / WATT * WATT)),
         told => told,
     };
     let steps = files::sensed(&device.join("pp_dpm_sclk"), |text| Some(clocks(text))).live();
