@@ -2,6 +2,9 @@
 #![expect(clippy::disallowed_methods, reason = "the tree lies on the real disk")]
 
 use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +16,7 @@ use helixflow_model::{
     MegaHertz, MilliCelsius, MilliWatts, Partition, PcieLink, Permille, Sensed,
 };
 use helixflow_node::device::Gpus;
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use tempfile::TempDir;
 
 use crate::child;
@@ -353,6 +357,35 @@ async fn the_lowest_power_limit_is_known_as_ours_once_the_kernel_has_kept_it() {
     drop((gpus, boards));
     let _next = tree.gpus().await;
     assert_eq!(tree.text(&cap).trim(), "750000000");
+}
+
+/// A file that anybody may open and whose writing the kernel refuses with EPERM, as amdgpu does while the GPU is reset.
+fn not_now(text: &str) -> File {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let mut file = File::from(memfd_create("power1_cap", flags).expect("a file in memory"));
+    file.write_all(text.as_bytes()).expect("a write");
+    fcntl_add_seals(&file, SealFlags::WRITE).expect("a seal");
+    file
+}
+
+#[tokio::test]
+async fn a_power_limit_that_the_kernel_does_not_take_during_a_reset_is_tried_again() {
+    let tree = Tree::new();
+    let cap = format!("{HWMON}/power1_cap");
+    let gpus = tree.gpus().await;
+    let board = &gpus.boards()[0];
+    let sealed = not_now("750000000\n");
+    let place = format!("/proc/{}/fd/{}", std::process::id(), sealed.as_raw_fd());
+    tree.remove(&cap);
+    symlink(place, tree.device().join(&cap)).expect("a link");
+    within(board.limit_clock(None)).await.expect("a file that may be opened");
+    let refused = within(board.limit_clock(Some(MegaHertz(1300)))).await;
+    let Err(ClockError::Failed(why)) = refused else { panic!("{refused:?}") };
+    assert!(why.to_string().contains("not permitted"), "{why}");
+    tree.remove(&cap);
+    tree.write(&cap, b"750000000\n");
+    within(board.limit_clock(Some(MegaHertz(1300)))).await.expect("a limit that is set after the reset");
+    assert_eq!(tree.text(&cap).trim(), "468000000");
 }
 
 #[tokio::test]
