@@ -67,6 +67,7 @@ pub(crate) struct Replica {
     pub(crate) kv_pages_free: u32,
     pub(crate) kv_pages_total: u32,
     pub(crate) prefill_backlog_tokens: u32,
+    /// While it works, smoothed; one that does nothing keeps its last figure.
     pub(crate) tokens_per_second: f64,
     /// Requests that wait and sequences in the batch, smoothed over some seconds.
     pub(crate) busy: f64,
@@ -90,6 +91,13 @@ pub(crate) struct Placed {
     pub(crate) generation: u64,
     pub(crate) nodes: Vec<u64>,
     pub(crate) reason: String,
+}
+
+impl Replica {
+    /// Tokens a second that it generates now: none while nothing is asked of it.
+    pub(crate) const fn tokens_per_second_now(&self) -> f64 {
+        if self.active > 0 || self.queued > 0 { self.tokens_per_second } else { 0.0 }
+    }
 }
 
 impl From<v1::StatusResponse> for Status {
