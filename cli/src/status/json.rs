@@ -44,7 +44,10 @@ pub(crate) struct Node {
     pub(crate) region: String,
     pub(crate) health: String,
     pub(crate) grpc: String,
+    /// Since its last report came; null when none has.
     pub(crate) report_age_ms: Option<u64>,
+    /// Of what that report says: since it came, and what it was old by then.
+    pub(crate) told_age_ms: Option<u64>,
     /// None of a coordinator that does not tell.
     pub(crate) recorded: Option<Recorded>,
     pub(crate) boards: Vec<Board>,
@@ -135,14 +138,16 @@ impl From<v1::CoordinatorStatus> for Coordinator {
 
 impl From<v1::NodeStatus> for Node {
     fn from(wire: v1::NodeStatus) -> Self {
+        let told_age_ms = wire.report_age_ms.map(|age| age.saturating_add(wire.report_own_age_ms));
         Self {
             id: wire.node,
             region: wire.region,
             health: wire.health,
             grpc: wire.advertise,
             report_age_ms: wire.report_age_ms,
+            told_age_ms,
             recorded: wire.heat.map(Into::into),
-            boards: wire.boards.into_iter().map(|board| Board::told(board, wire.report_age_ms)).collect(),
+            boards: wire.boards.into_iter().map(|board| Board::told(board, told_age_ms)).collect(),
             replicas: wire.replicas.into_iter().map(Into::into).collect(),
         }
     }

@@ -44,7 +44,7 @@ impl Load {
     /// told last they may have dropped since.
     pub(super) fn of_nodes<'a>(nodes: impl IntoIterator<Item = &'a Node>) -> Self {
         let is_heard = |node: &&Node| {
-            is_live(node) && aged(node.report_age_ms, Duration::ZERO).is_some_and(|age| age <= STALE)
+            is_live(node) && aged(node.told_age_ms, Duration::ZERO).is_some_and(|age| age <= STALE)
         };
         Self::of(nodes.into_iter().filter(is_heard).flat_map(|node| &node.replicas))
     }
@@ -109,7 +109,7 @@ pub(super) fn is_live(node: &Node) -> bool {
 
 fn boards<'a>(node: &'a Node, history: &'a History, held: Duration) -> Vec<BoardRow<'a>> {
     if node.boards.is_empty() {
-        let age = aged(node.report_age_ms, held);
+        let age = aged(node.told_age_ms, held);
         return vec![BoardRow { node, board: None, load: Load::of(&node.replicas), age, history }];
     }
     let row = |board: &'a Board| {
@@ -121,7 +121,7 @@ fn boards<'a>(node: &'a Node, history: &'a History, held: Duration) -> Vec<Board
 }
 
 fn replicas(node: &Node, held: Duration) -> impl Iterator<Item = ReplicaRow<'_>> {
-    let age = aged(node.report_age_ms, held);
+    let age = aged(node.told_age_ms, held);
     node.replicas.iter().map(move |replica| ReplicaRow { node, replica, age })
 }
 
@@ -264,6 +264,16 @@ mod tests {
     }
 
     #[test]
+    fn a_report_that_was_old_when_it_came_is_told_as_old() {
+        let mut wire = samples::fleet();
+        wire.nodes[1].report_own_age_ms = 3_000;
+        let (status, history) = (Status::from(wire), History::default());
+        let view = View::of(&status, &history, Sort::Name, Duration::ZERO);
+        assert_eq!(view.boards[1].age, Some(Duration::from_millis(250 + 3_000 + 120)));
+        assert_eq!(view.replicas[1].age, Some(Duration::from_millis(250 + 3_000)));
+    }
+
+    #[test]
     fn a_region_is_its_coordinators_its_nodes_and_its_hottest_board() {
         let (status, history) = (Status::from(samples::fleet()), History::default());
         let view = View::of(&status, &history, Sort::Heat, Duration::ZERO);
@@ -289,6 +299,7 @@ mod tests {
         assert_eq!(sums(|_| {}), (3, 2, 41.5), "the idle one tells its last speed too");
         assert_eq!(sums(|node| node.health = "lost".to_owned()), (0, 0, 0.0));
         assert_eq!(sums(|node| node.report_age_ms = Some(5_001)), (0, 0, 0.0));
+        assert_eq!(sums(|node| node.report_own_age_ms = 5_001), (0, 0, 0.0), "old when it came");
         assert_eq!(sums(|node| node.report_age_ms = None), (0, 0, 0.0));
     }
 }
