@@ -56,9 +56,9 @@ pub(crate) struct Board {
     pub(crate) weight: f64,
     /// How old the reading was as this answer was given; null where the node never reported.
     pub(crate) reading_age_ms: Option<u64>,
-    /// Of all its devices.
-    pub(crate) memory_total_bytes: u64,
-    pub(crate) memory_used_bytes: u64,
+    /// Of all its devices; null where none is told, as of boards of other regions.
+    pub(crate) memory_total_bytes: Option<u64>,
+    pub(crate) memory_used_bytes: Option<u64>,
     pub(crate) devices: Vec<Device>,
 }
 
@@ -148,11 +148,15 @@ impl Board {
             speed: thousandths(standing.speed_permille),
             weight: thousandths(standing.weight_permille),
             reading_age_ms,
-            memory_total_bytes: devices.iter().map(|device| device.memory_total_bytes).sum(),
-            memory_used_bytes: devices.iter().map(|device| device.memory_used_bytes).sum(),
+            memory_total_bytes: of_all(&devices, |device| device.memory_total_bytes),
+            memory_used_bytes: of_all(&devices, |device| device.memory_used_bytes),
             devices,
         }
     }
+}
+
+fn of_all(devices: &[Device], bytes: impl Fn(&Device) -> u64) -> Option<u64> {
+    (!devices.is_empty()).then(|| devices.iter().map(bytes).sum())
 }
 
 fn degrees(milli: i32) -> f64 {
@@ -282,6 +286,9 @@ mod tests {
         let json = serde_json::to_value(Board::told(v1::BoardReport::default(), Some(1))).expect("JSON");
         for field in ["temperature_celsius", "margin_celsius", "reasons", "ecc", "remapping", "pcie", "fan"] {
             assert_eq!(json[field], json!(null), "{field}");
+        }
+        for field in ["memory_total_bytes", "memory_used_bytes"] {
+            assert_eq!(json[field], json!(null), "{field} of no device");
         }
         for field in ["kind", "band", "duty", "clock_control"] {
             assert_eq!(json[field], json!("unknown"), "{field}");

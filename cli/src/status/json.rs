@@ -44,7 +44,10 @@ pub(crate) struct Node {
     pub(crate) region: String,
     pub(crate) health: String,
     pub(crate) grpc: String,
+    /// Since its last report came; null when none has.
     pub(crate) report_age_ms: Option<u64>,
+    /// Of what that report says: since it came, and what it was old by then.
+    pub(crate) told_age_ms: Option<u64>,
     /// None of a coordinator that does not tell.
     pub(crate) recorded: Option<Recorded>,
     pub(crate) boards: Vec<Board>,
@@ -67,6 +70,7 @@ pub(crate) struct Replica {
     pub(crate) kv_pages_free: u32,
     pub(crate) kv_pages_total: u32,
     pub(crate) prefill_backlog_tokens: u32,
+    /// While it works, smoothed; one that does nothing keeps its last figure.
     pub(crate) tokens_per_second: f64,
     /// Requests that wait and sequences in the batch, smoothed over some seconds.
     pub(crate) busy: f64,
@@ -90,6 +94,13 @@ pub(crate) struct Placed {
     pub(crate) generation: u64,
     pub(crate) nodes: Vec<u64>,
     pub(crate) reason: String,
+}
+
+impl Replica {
+    /// Tokens a second that it generates now: none while nothing is asked of it.
+    pub(crate) const fn tokens_per_second_now(&self) -> f64 {
+        if self.active > 0 || self.queued > 0 { self.tokens_per_second } else { 0.0 }
+    }
 }
 
 impl From<v1::StatusResponse> for Status {
@@ -127,14 +138,16 @@ impl From<v1::CoordinatorStatus> for Coordinator {
 
 impl From<v1::NodeStatus> for Node {
     fn from(wire: v1::NodeStatus) -> Self {
+        let told_age_ms = wire.report_age_ms.map(|age| age.saturating_add(wire.report_own_age_ms));
         Self {
             id: wire.node,
             region: wire.region,
             health: wire.health,
             grpc: wire.advertise,
             report_age_ms: wire.report_age_ms,
+            told_age_ms,
             recorded: wire.heat.map(Into::into),
-            boards: wire.boards.into_iter().map(|board| Board::told(board, wire.report_age_ms)).collect(),
+            boards: wire.boards.into_iter().map(|board| Board::told(board, told_age_ms)).collect(),
             replicas: wire.replicas.into_iter().map(Into::into).collect(),
         }
     }

@@ -116,6 +116,7 @@ pub(crate) fn node(
         report_age_ms: Some(250),
         boards,
         replicas,
+        report_own_age_ms: 0,
     }
 }
 

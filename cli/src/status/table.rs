@@ -76,7 +76,7 @@ fn nodes(status: &Status) -> Table {
             each(&node.replicas, replica),
             each(&node.replicas, |r| r.active.to_string()),
             each(&node.replicas, |r| r.queued.to_string()),
-            each(&node.replicas, |r| format!("{:.1}", r.tokens_per_second)),
+            each(&node.replicas, |r| format!("{:.1}", r.tokens_per_second_now())),
             node.report_age_ms.map_or_else(|| "never".to_owned(), ago),
         ]);
     }
@@ -189,6 +189,14 @@ mod tests {
         assert!(text.contains("86.5 °C, hot, no-new-shards"), "{text}");
         assert!(text.contains("1500 MHz, asked 1450"), "{text}");
         assert!(text.contains("40.0 °C  "), "a cool board is told by its temperature alone: {text}");
+    }
+
+    #[test]
+    fn only_a_replica_that_works_is_told_to_make_tokens() {
+        let text = render(&samples::fleet().into());
+        let row = |node| text.lines().find(|line| line.contains(node)).expect("a node's row");
+        assert!(row("node-2").contains("41.5"), "{text}");
+        assert!(row("node-1").contains("0.0") && !row("node-1").contains("41.5"), "{text}");
     }
 
     #[test]

@@ -72,8 +72,7 @@ fn work(status: &Status) -> String {
     let live = status.nodes.iter().filter(|node| is_live(node)).count();
     let boards = || status.nodes.iter().flat_map(|node| &node.boards);
     let hot = boards().filter(|board| matches!(board.band, "hot" | "critical")).count();
-    let Load { active, queued, tokens_per_second } =
-        Load::of(status.nodes.iter().flat_map(|node| &node.replicas));
+    let Load { active, queued, tokens_per_second } = Load::of_nodes(&status.nodes);
     format!(
         "nodes {live}/{} live   boards {}, {hot} hot   {active} active   {queued} queued   {tokens_per_second:.1} tokens/s   cluster {}",
         status.nodes.len(),

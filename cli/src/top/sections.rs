@@ -8,11 +8,9 @@ use ratatui::layout::HorizontalAlignment::{self as Alignment, Left, Right};
 
 use super::columns::{Cell, Column, cut};
 use super::palette::Tone;
-use super::view::{BoardRow, Load, RegionRow, ReplicaRow, is_live};
+use super::view::{BoardRow, Load, RegionRow, ReplicaRow, STALE, is_live};
 use crate::status::{Board, Node};
 
-/// Readings come at least once a second; what is older than this is told as wrong.
-const STALE: Duration = Duration::from_secs(5);
 /// What stands where there is nothing to show.
 const NOTHING: &str = "–";
 

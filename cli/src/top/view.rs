@@ -8,6 +8,9 @@ use std::time::Duration;
 use super::history::History;
 use crate::status::{Board, Node, Replica, Status};
 
+/// Reports and readings come at least once a second; what is older than this is told as wrong, and counts in no sum.
+pub(super) const STALE: Duration = Duration::from_secs(5);
+
 /// What comes first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Sort {
@@ -33,8 +36,17 @@ impl Load {
         replicas.into_iter().fold(Self::default(), |sum, replica| Self {
             active: sum.active.saturating_add(replica.active),
             queued: sum.queued.saturating_add(replica.queued),
-            tokens_per_second: sum.tokens_per_second + replica.tokens_per_second,
+            tokens_per_second: sum.tokens_per_second + replica.tokens_per_second_now(),
         })
+    }
+
+    /// Of what these nodes do: of those that live, and were heard of lately when the answer was given. What the others
+    /// told last they may have dropped since.
+    pub(super) fn of_nodes<'a>(nodes: impl IntoIterator<Item = &'a Node>) -> Self {
+        let is_heard = |node: &&Node| {
+            is_live(node) && aged(node.told_age_ms, Duration::ZERO).is_some_and(|age| age <= STALE)
+        };
+        Self::of(nodes.into_iter().filter(is_heard).flat_map(|node| &node.replicas))
     }
 
     const fn requests(self) -> u32 {
@@ -97,7 +109,7 @@ pub(super) fn is_live(node: &Node) -> bool {
 
 fn boards<'a>(node: &'a Node, history: &'a History, held: Duration) -> Vec<BoardRow<'a>> {
     if node.boards.is_empty() {
-        let age = aged(node.report_age_ms, held);
+        let age = aged(node.told_age_ms, held);
         return vec![BoardRow { node, board: None, load: Load::of(&node.replicas), age, history }];
     }
     let row = |board: &'a Board| {
@@ -109,7 +121,7 @@ fn boards<'a>(node: &'a Node, history: &'a History, held: Duration) -> Vec<Board
 }
 
 fn replicas(node: &Node, held: Duration) -> impl Iterator<Item = ReplicaRow<'_>> {
-    let age = aged(node.report_age_ms, held);
+    let age = aged(node.told_age_ms, held);
     node.replicas.iter().map(move |replica| ReplicaRow { node, replica, age })
 }
 
@@ -181,7 +193,7 @@ fn region<'a>(status: &'a Status, name: &'a str) -> RegionRow<'a> {
         nodes: nodes().count(),
         live: nodes().filter(|node| is_live(node)).count(),
         hottest: nodes().flat_map(|node| &node.boards).min_by(|one, other| hotter(Some(one), Some(other))),
-        load: Load::of(nodes().flat_map(|node| &node.replicas)),
+        load: Load::of_nodes(nodes()),
     }
 }
 
@@ -200,7 +212,7 @@ fn roles(status: &Status, region: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use helixflow_proto::v1::StatusResponse;
+    use helixflow_proto::v1::{NodeStatus, StatusResponse};
 
     use super::*;
     use crate::status::samples;
@@ -252,6 +264,16 @@ mod tests {
     }
 
     #[test]
+    fn a_report_that_was_old_when_it_came_is_told_as_old() {
+        let mut wire = samples::fleet();
+        wire.nodes[1].report_own_age_ms = 3_000;
+        let (status, history) = (Status::from(wire), History::default());
+        let view = View::of(&status, &history, Sort::Name, Duration::ZERO);
+        assert_eq!(view.boards[1].age, Some(Duration::from_millis(250 + 3_000 + 120)));
+        assert_eq!(view.replicas[1].age, Some(Duration::from_millis(250 + 3_000)));
+    }
+
+    #[test]
     fn a_region_is_its_coordinators_its_nodes_and_its_hottest_board() {
         let (status, history) = (Status::from(samples::fleet()), History::default());
         let view = View::of(&status, &history, Sort::Heat, Duration::ZERO);
@@ -260,5 +282,24 @@ mod tests {
         assert_eq!((eu.live, eu.nodes, us.live, us.nodes), (2, 2, 0, 1));
         assert_eq!(eu.hottest.map(|board| board.band), Some("hot"));
         assert_eq!((eu.load.active, eu.load.queued), (3, 2));
+    }
+
+    /// The sums of one region with a node that is busy and one that does nothing, changed as told.
+    fn sums(change: impl FnOnce(&mut NodeStatus)) -> (u32, u32, f64) {
+        let mut wire = samples::fleet();
+        change(&mut wire.nodes[1]);
+        let (status, history) = (Status::from(wire), History::default());
+        let Load { active, queued, tokens_per_second } =
+            View::of(&status, &history, Sort::Heat, Duration::ZERO).regions[0].load;
+        (active, queued, tokens_per_second)
+    }
+
+    #[test]
+    fn sums_count_what_nodes_do_now_and_not_what_lost_silent_or_idle_ones_did() {
+        assert_eq!(sums(|_| {}), (3, 2, 41.5), "the idle one tells its last speed too");
+        assert_eq!(sums(|node| node.health = "lost".to_owned()), (0, 0, 0.0));
+        assert_eq!(sums(|node| node.report_age_ms = Some(5_001)), (0, 0, 0.0));
+        assert_eq!(sums(|node| node.report_own_age_ms = 5_001), (0, 0, 0.0), "old when it came");
+        assert_eq!(sums(|node| node.report_age_ms = None), (0, 0, 0.0));
     }
 }

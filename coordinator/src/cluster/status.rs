@@ -73,7 +73,7 @@ pub(super) fn member(id: CoordinatorId, known: &Coordinator) -> CoordinatorMembe
 
 fn node(view: &View<'_>, id: NodeId, known: &Node) -> NodeStatus {
     let report = view.reports.get(id).map(|heard| NodeReport::from(heard.report.as_ref().clone()));
-    let (boards, replicas) = report.map(|r| (r.boards, r.replicas)).unwrap_or_default();
+    let NodeReport { boards, replicas, age_ms, .. } = report.unwrap_or_default();
     let health = match known.health {
         NodeHealth::Live => "live",
         NodeHealth::Lost => "lost",
@@ -87,6 +87,7 @@ fn node(view: &View<'_>, id: NodeId, known: &Node) -> NodeStatus {
         boards,
         replicas,
         heat: Some(heat(known.heat)),
+        report_own_age_ms: age_ms,
     }
 }
 

@@ -79,7 +79,8 @@ async fn a_node_that_reports_gets_a_replica_and_is_told_at_once() {
     let first = parts.message().await.expect("a part").expect("an open stream");
     assert_eq!((first.assignments.len(), first.incarnation), (0, 1));
     for id in 1..=3 {
-        assert_eq!(report(&cluster, id, vec![idle(node, 1), idle(node, 2)]).await, [1, 2]);
+        let late = |sequence| NodeReport { age_ms: 1_500, ..idle(node, sequence) };
+        assert_eq!(report(&cluster, id, vec![late(1), late(2)]).await, [1, 2]);
     }
     cluster
         .client(2)
@@ -95,6 +96,7 @@ async fn a_node_that_reports_gets_a_replica_and_is_told_at_once() {
     assert_eq!(placed.len(), 1);
     assert_eq!(placed[0].reason, "fewer replicas than the 1 to keep");
     assert!(status.nodes[0].report_age_ms.is_some());
+    assert_eq!(status.nodes[0].report_own_age_ms, 1_500, "it was late when it came");
     assert_eq!(status.shortfalls, Vec::<String>::new());
 }
 

@@ -215,8 +215,9 @@ fn power_for(limits: &BoardLimits, before: MilliWatts, most: MegaHertz) -> Optio
     let up = u64::from(most.0.clamp(least_clock, most_clock) - least_clock);
     let power = u64::from(least_power) + u64::from(most_power - least_power) * up / span;
     let whole = u32::try_from(power).ok()? / WATT * WATT;
-    // Rounded down, it may have left the range.
-    Some(MilliWatts(whole.max(least_power)))
+    // Rounded down, it may have left the range, whose lowest whole watt it is then. A range without any is left at its end.
+    let least_whole = least_power.div_ceil(WATT).saturating_mul(WATT);
+    Some(MilliWatts(whole.max(least_whole).min(most_power)))
 }
 
 #[cfg(test)]
@@ -259,6 +260,14 @@ mod tests {
             let power = power_for(&limits, before, MegaHertz(clock)).expect("whole limits");
             prop_assert!(power <= before && Some(power) <= limits.power_most);
             prop_assert!(Some(power) >= limits.power_least.min(Some(before)));
+        }
+
+        #[test]
+        fn a_power_limit_is_whole_watts_wherever_the_range_has_one(limits in limits(), clock in 0_u32..4_000) {
+            let (least, most) = (limits.power_least.expect("a limit"), limits.power_most.expect("a limit"));
+            let power = power_for(&limits, most, MegaHertz(clock)).expect("whole limits");
+            let has_a_whole_watt = least.0.div_ceil(WATT) <= most.0 / WATT;
+            prop_assert_eq!(power.0.is_multiple_of(WATT), has_a_whole_watt);
         }
     }
 

@@ -52,7 +52,9 @@ impl Gpus {
         disk: Arc<dyn Disk>,
         folder: &Path,
     ) -> Result<Self, JournalError> {
-        let settings = Arc::new(Mutex::new(Journal::open(disk, folder)?));
+        let mut journal = Journal::open(disk, folder)?;
+        journal.forget_other_boots();
+        let settings = Arc::new(Mutex::new(journal));
         let reader = Reader::start(program, patience);
         let found = timeout(patience.start, reader.found(|_| true)).await.ok().flatten();
         let gpus = Self { reader, settings, patience, found };
@@ -104,13 +106,26 @@ impl Gpus {
             match self.undo(&board).await {
                 Ok(()) => tracing::info!(%board, "the clock runs freely again"),
                 Err(source) => {
-                    let setting = self.settings.lock().setting(&board);
-                    let by_hand = setting.map(|setting| setting.by_hand(&board)).unwrap_or_default();
+                    let by_hand = self.by_hand(&board);
                     failed.push(StillSet { board, by_hand, source });
                 }
             }
         }
         failed
+    }
+
+    /// How a person undoes what is set on a board, one that was taken out included.
+    fn by_hand(&self, board: &BoardId) -> String {
+        let settings = self.settings.lock();
+        let by_hand = settings.setting(board).map(|setting| setting.by_hand(board)).unwrap_or_default();
+        let is_shown = |found: &Inventory| found.boards.iter().any(|info| info.board == *board);
+        if self.found.as_ref().is_none_or(is_shown) {
+            return by_hand;
+        }
+        let file = settings.path().display();
+        format!(
+            "{by_hand}; no driver shows this board: if it was taken out, stop the node and remove the board from {file}"
+        )
     }
 
     async fn undo(&self, board: &BoardId) -> Result<(), BoardError> {

@@ -2,6 +2,9 @@
 //!
 //! So a setting that a killed process left behind is known to the next start, and to the command that a unit runs when it
 //! stops. The driver itself could not tell: there is no call that reads a locked clock.
+//!
+//! Neither clocks nor power limits outlive a boot of the machine. What was written down in another one is dropped: what is
+//! set now is somebody else's.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,6 +19,8 @@ use serde::{Deserialize, Serialize};
 const FORMAT: u32 = 1;
 /// The file's name in the node's data folder.
 const NAME: &str = "clocks.json";
+/// Where the kernel tells which boot this is: a number drawn anew in each (`random(4)`), the same in every container.
+const BOOT: &str = "/proc/sys/kernel/random/boot_id";
 
 /// What was set on one board.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,10 +53,13 @@ impl Setting {
     }
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     format: u32,
+    /// The boot in which all of it was set; absent where the kernel does not tell, and in files of earlier builds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    boot: Option<String>,
     boards: BTreeMap<BoardId, Setting>,
 }
 
@@ -81,26 +89,52 @@ pub enum JournalError {
     },
 }
 
-/// The settings, as the file has them.
+/// The settings of this boot, as the file has them.
 #[derive(Debug)]
 pub(super) struct Journal {
     disk: Arc<dyn Disk>,
     path: PathBuf,
+    boot: Option<String>,
     boards: BTreeMap<BoardId, Setting>,
+    /// How many settings of another boot the file still has.
+    gone: usize,
 }
 
 impl Journal {
-    /// In the node's data folder; without a file, nothing is set.
+    /// In the node's data folder; without a file, nothing is set. The file is only read.
     pub(super) fn open(disk: Arc<dyn Disk>, folder: &Path) -> Result<Self, JournalError> {
-        let path = folder.join(NAME);
-        let boards = match disk.read(&path) {
+        let (path, boot) = (folder.join(NAME), boot(disk.as_ref()));
+        let file = match disk.read(&path) {
             Ok(bytes) => {
                 parse(&bytes).map_err(|source| JournalError::Damaged { path: path.clone(), source })?
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => File::default(),
             Err(source) => return Err(JournalError::Disk { action: "read", path, source }),
         };
-        Ok(Self { disk, path, boards })
+        let is_of_another = boot.is_some() && file.boot.is_some() && file.boot != boot;
+        let (gone, boards) =
+            if is_of_another { (file.boards.len(), BTreeMap::new()) } else { (0, file.boards) };
+        Ok(Self { disk, path, boot, boards, gone })
+    }
+
+    /// Removes what another boot has set from the file too, and says so.
+    pub(super) fn forget_other_boots(&mut self) {
+        let gone = std::mem::take(&mut self.gone);
+        if gone == 0 {
+            return;
+        }
+        tracing::info!(
+            gpus = gone,
+            "the machine was restarted: what this node had set before is not set any more"
+        );
+        if let Err(error) = self.write(self.boards.clone()) {
+            tracing::warn!(%error, "settings of before the machine's restart stay in the file; they are not obeyed");
+        }
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The boards on which something is set.
@@ -134,7 +168,7 @@ impl Journal {
 
     fn write(&mut self, boards: BTreeMap<BoardId, Setting>) -> Result<(), JournalError> {
         let refused = |source| JournalError::Disk { action: "write", path: self.path.clone(), source };
-        let file = File { format: FORMAT, boards };
+        let file = File { format: FORMAT, boot: self.boot.clone(), boards };
         let bytes = serde_json::to_vec_pretty(&file).map_err(|error| refused(error.into()))?;
         self.disk.write_durably(&self.path, &bytes).map_err(refused)?;
         self.boards = file.boards;
@@ -142,12 +176,19 @@ impl Journal {
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<BTreeMap<BoardId, Setting>, Box<dyn std::error::Error + Send + Sync>> {
-    let File { format, boards } = serde_json::from_slice(bytes)?;
-    if format != FORMAT {
-        return Err(format!("it has format {format}, and this build reads format {FORMAT}").into());
+fn parse(bytes: &[u8]) -> Result<File, Box<dyn std::error::Error + Send + Sync>> {
+    let file: File = serde_json::from_slice(bytes)?;
+    if file.format != FORMAT {
+        return Err(format!("it has format {}, and this build reads format {FORMAT}", file.format).into());
     }
-    Ok(boards)
+    Ok(file)
+}
+
+/// Which boot of the machine this is; none where the kernel does not tell.
+fn boot(disk: &dyn Disk) -> Option<String> {
+    let bytes = disk.read(Path::new(BOOT)).ok()?;
+    let boot = String::from_utf8(bytes).ok()?.trim().to_owned();
+    (!boot.is_empty()).then_some(boot)
 }
 
 #[cfg(test)]
@@ -175,6 +216,46 @@ mod tests {
         assert_eq!((next.boards(), next.setting(&board)), (vec![board.clone()], Some(setting)));
         next.clear(&board).expect("a write");
         assert_eq!(open(&disk).expect("an empty journal").boards(), []);
+    }
+
+    /// Cuts the machine's power, as far as a boot's number tells.
+    fn boot_as(disk: &Arc<dyn Disk>, boot: &str) {
+        disk.create_dir_all(Path::new("/proc/sys/kernel/random")).expect("a folder");
+        disk.write_durably(Path::new(BOOT), boot.as_bytes()).expect("a write");
+    }
+
+    /// A disk on which a node has locked a clock in this boot; in one that nobody tells where it is empty.
+    fn locked_in(boot: &str) -> Arc<dyn Disk> {
+        let disk = disk();
+        boot_as(&disk, boot);
+        let board = BoardId::new("GPU-1").expect("a valid id");
+        open(&disk).expect("an empty journal").record(&board, Setting::LockedClock).expect("a write");
+        disk
+    }
+
+    #[test]
+    fn what_was_set_before_a_boot_is_not_obeyed_after_it_and_forgotten_by_the_next_start() {
+        let disk = locked_in("one\n");
+        assert_eq!(open(&disk).expect("the same boot").boards().len(), 1);
+        boot_as(&disk, "two\n");
+        let file = || disk.read(Path::new("/node/clocks.json")).expect("a file");
+        let before = file();
+        let mut journal = open(&disk).expect("another boot");
+        assert_eq!((journal.boards(), file()), (vec![], before), "looking changes nothing");
+        journal.forget_other_boots();
+        boot_as(&disk, "one\n");
+        assert_eq!(open(&disk).expect("an empty journal").boards(), [], "it is not in the file any more");
+    }
+
+    #[test]
+    fn where_a_boot_is_not_told_now_or_was_not_then_what_is_written_down_is_obeyed() {
+        for (then, now) in [("one", ""), ("", "two"), ("", "")] {
+            let disk = locked_in(then);
+            boot_as(&disk, now);
+            let mut journal = open(&disk).expect("a journal");
+            journal.forget_other_boots();
+            assert_eq!(journal.boards().len(), 1, "{then:?}, then {now:?}");
+        }
     }
 
     #[test]

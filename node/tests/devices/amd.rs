@@ -2,6 +2,9 @@
 #![expect(clippy::disallowed_methods, reason = "the tree lies on the real disk")]
 
 use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +16,7 @@ use helixflow_model::{
     MegaHertz, MilliCelsius, MilliWatts, Partition, PcieLink, Permille, Sensed,
 };
 use helixflow_node::device::Gpus;
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use tempfile::TempDir;
 
 use crate::child;
@@ -93,6 +97,13 @@ impl Tree {
         std::fs::read_to_string(self.device().join(name)).expect("a file")
     }
 
+    /// Does what the kernel does with a power limit that was written: it keeps whole watts, and tells those.
+    fn keep_whole_watts(&self) {
+        let cap = format!("{HWMON}/power1_cap");
+        let microwatts: u64 = self.text(&cap).trim().parse().expect("a number");
+        self.write(&cap, format!("{}\n", microwatts / 1_000_000 * 1_000_000).as_bytes());
+    }
+
     /// A node of the kernel's compute driver: the partition of a card, with this part of its memory in GiB.
     fn node(&self, number: u32, location: u32, gibibytes: u64) {
         let bytes = gibibytes << 30;
@@ -167,7 +178,7 @@ async fn a_card_is_found_by_its_labels_and_tells_its_own_limits() {
         slowdown: Some(MilliCelsius(100_000)),
         shutdown: Some(MilliCelsius(105_000)),
         memory: Some(MilliCelsius(105_000)),
-        power_least: Some(MilliWatts(187_500)),
+        power_least: Some(MilliWatts(187_000)),
         power_most: Some(MilliWatts(750_000)),
         clock_least: Some(MegaHertz(500)),
         clock_most: Some(MegaHertz(2100)),
@@ -330,6 +341,51 @@ async fn the_clock_is_held_by_the_power_limit_which_the_next_start_puts_back() {
     drop((gpus, boards));
     let _next = tree.gpus().await;
     assert_eq!(tree.text(&cap).trim(), "750000000");
+}
+
+#[tokio::test]
+async fn the_lowest_power_limit_is_known_as_ours_once_the_kernel_has_kept_it() {
+    let tree = Tree::new();
+    let cap = format!("{HWMON}/power1_cap");
+    let gpus = tree.gpus().await;
+    let boards = gpus.boards();
+    for (clock, watts) in [(500, "187000000"), (1300, "468000000"), (500, "187000000")] {
+        within(boards[0].limit_clock(Some(MegaHertz(clock)))).await.expect("a limit that is ours to change");
+        tree.keep_whole_watts();
+        assert_eq!(tree.text(&cap).trim(), watts);
+    }
+    drop((gpus, boards));
+    let _next = tree.gpus().await;
+    assert_eq!(tree.text(&cap).trim(), "750000000");
+}
+
+/// A file that anybody may open and whose writing the kernel refuses with EPERM, as amdgpu does while the GPU is reset.
+fn not_now(text: &str) -> File {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let mut file = File::from(memfd_create("power1_cap", flags).expect("a file in memory"));
+    file.write_all(text.as_bytes()).expect("a write");
+    fcntl_add_seals(&file, SealFlags::WRITE).expect("a seal");
+    file
+}
+
+#[tokio::test]
+async fn a_power_limit_that_the_kernel_does_not_take_during_a_reset_is_tried_again() {
+    let tree = Tree::new();
+    let cap = format!("{HWMON}/power1_cap");
+    let gpus = tree.gpus().await;
+    let board = &gpus.boards()[0];
+    let sealed = not_now("750000000\n");
+    let place = format!("/proc/{}/fd/{}", std::process::id(), sealed.as_raw_fd());
+    tree.remove(&cap);
+    symlink(place, tree.device().join(&cap)).expect("a link");
+    within(board.limit_clock(None)).await.expect("a file that may be opened");
+    let refused = within(board.limit_clock(Some(MegaHertz(1300)))).await;
+    let Err(ClockError::Failed(why)) = refused else { panic!("{refused:?}") };
+    assert!(why.to_string().contains("not permitted"), "{why}");
+    tree.remove(&cap);
+    tree.write(&cap, b"750000000\n");
+    within(board.limit_clock(Some(MegaHertz(1300)))).await.expect("a limit that is set after the reset");
+    assert_eq!(tree.text(&cap).trim(), "468000000");
 }
 
 #[tokio::test]

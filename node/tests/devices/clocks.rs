@@ -6,12 +6,12 @@ use std::sync::Arc;
 use helixflow_actors::{Board, ClockError};
 use helixflow_control::HeldBy;
 use helixflow_env::Disk;
-use helixflow_env::disk::RealDisk;
+use helixflow_env::disk::{MemoryDisk, RealDisk};
 use helixflow_model::MegaHertz;
 use helixflow_node::device::Gpus;
 use serde_json::{Value, json};
 
-use crate::world::{World, within};
+use crate::world::{PATIENCE, World, within};
 
 /// NVML's code for a process without the right.
 const NO_PERMISSION: u32 = 4;
@@ -215,6 +215,49 @@ async fn a_lock_that_is_written_down_of_a_board_that_cannot_lock_is_forgotten() 
     let gpus = world.gpus().await;
     assert_eq!(journal(world.folder.path()), json!({}));
     assert_eq!(within(gpus.release()).await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_locked_before_the_machine_was_restarted_is_left_to_whoever_has_locked_it_since() {
+    let world = World::new(json!([{}]));
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::default());
+    let (node, random) = (Path::new("/node"), Path::new("/proc/sys/kernel/random"));
+    for folder in [node, random] {
+        disk.create_dir_all(folder).expect("a folder");
+    }
+    let boot = |id: &[u8]| disk.write_durably(&random.join("boot_id"), id).expect("a write");
+    let start = async || {
+        let gpus = Gpus::find(world.program(), PATIENCE, Arc::clone(&disk), node);
+        within(gpus).await.expect("a journal that can be read")
+    };
+    boot(b"one\n");
+    let gpus = start().await;
+    limit(&gpus, Some(1200)).await.expect("a clock that is set");
+    kill(gpus);
+    boot(b"two\n");
+    let next = start().await;
+    assert_eq!(within(next.release()).await.len(), 0);
+    assert_eq!(world.script.set(), ["SetGpuLockedClocks GPU-0 210 1200"]);
+    limit(&next, Some(1200)).await.expect("a clock that is set");
+    kill(next);
+    let _same_boot = start().await;
+    assert_eq!(world.script.set().last().map(String::as_str), Some("ResetGpuLockedClocks GPU-0"));
+}
+
+#[tokio::test]
+async fn of_a_board_that_is_not_there_any_more_it_is_told_how_to_forget_it() {
+    let world = World::new(json!([{}]));
+    let written = br#"{"format": 1, "boards": {"GPU-0": "locked-clock", "GPU-1": "locked-clock"}}"#;
+    let file = world.folder.path().join("clocks.json");
+    RealDisk.write_durably(&file, written).expect("a journal");
+    world.change(0, "errors", json!({ "nvmlDeviceResetGpuLockedClocks": 999 }));
+    let gpus = world.gpus().await;
+    let told: Vec<String> = within(gpus.release()).await.iter().map(ToString::to_string).collect();
+    let [here, gone] = &told[..] else { panic!("two boards: {told:?}") };
+    assert!(!here.contains("taken out"), "{here}");
+    for words in ["taken out", &file.display().to_string()] {
+        assert!(gone.contains(words), "{words} in {gone}");
+    }
 }
 
 #[tokio::test]

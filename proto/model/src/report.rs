@@ -56,7 +56,7 @@ pub struct LoadReport {
     pub kv_pages_total: u32,
     /// Prompt tokens still to be computed.
     pub prefill_backlog: u32,
-    /// Tokens generated a second, in thousandths, smoothed.
+    /// Tokens generated a second while it works, in thousandths, smoothed; one that does nothing keeps its last figure.
     pub millitokens_per_second: u64,
     /// Requests that wait and sequences in the batch, in thousandths, smoothed.
     pub busy_milli: u32,

@@ -35,7 +35,7 @@ fn eighty_columns_show_every_fact_of_a_hot_board() {
     for fact in [
         "leader coordinator-1 (eu-1) term 3",
         "told by coordinator-2, majority 0.0s ago",
-        "83.0 tokens/s",
+        "41.5 tokens/s",
         "nodes 2/3 live",
         "no-new-shards · requested, software-thermal · missing fan · frozen margin · XID 63 ×1",
         "smollm2-135m-instruct",
@@ -102,6 +102,7 @@ fn a_lost_node_is_told_as_lost_and_not_by_its_last_band() {
     let mut wire = samples::fleet();
     wire.nodes[1].health = "lost".to_owned();
     let text = shown(wire, (80, 24));
+    assert!(text.contains("0 active   0 queued   0.0 tokens/s"), "nor does it count as work: {text}");
     let row = text.lines().find(|line| line.starts_with("node-2  GPU-5a1c")).expect("its board");
     assert!(row.contains("lost") && !row.contains("hot"), "{row}");
 }

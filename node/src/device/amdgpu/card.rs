@@ -7,11 +7,12 @@
 use std::path::{Path, PathBuf};
 
 use helixflow_env::Disk;
-use helixflow_env::disk::RealDisk;
+use helixflow_env::disk::{DiskFile, RealDisk};
 use helixflow_model::{
     BoardId, BoardInfo, BoardLimits, BoardReading, Bytes, ClockReasons, DeviceId, DeviceKind, DeviceReading,
     EccErrors, MegaHertz, MilliWatts, Partition, PcieLink, Permille, Sensed,
 };
+use rustix::io::Errno;
 
 use super::files;
 use super::hwmon::Hwmon;
@@ -26,6 +27,9 @@ const POWER_LIMIT: &str = "power1_cap";
 /// Of the highest power limit, the part that is the lowest one where firmware tells 0, as that of MI300 does: it takes any
 /// limit then, but no board works below this. An MI300X draws about 140 of its 750 W when it does nothing. An estimate.
 const LEAST_PART: u32 = 4;
+
+/// What the kernel keeps of a limit: whole watts (`amdgpu_hwmon_set_power_cap` drops the rest).
+const WATT: u32 = 1000;
 
 /// A card, and what is remembered of it between readings.
 pub(super) struct Card {
@@ -121,6 +125,16 @@ impl Card {
         })
     }
 
+    /// The power limit's file, to write it.
+    fn open_power_limit(&self) -> Result<Box<dyn DiskFile>, Refusal> {
+        let path = self.hwmon.file(POWER_LIMIT);
+        // A file that is not there would be made.
+        if !RealDisk.exists(&path) {
+            return Err(Refusal::Unsupported("this board has no power limit".to_owned()));
+        }
+        RealDisk.open(&path).map_err(|error| refusal(&error))
+    }
+
     /// The memory of each partition, or of the whole card.
     fn devices(&mut self) -> Vec<DeviceReading> {
         let whole = self.whole();
@@ -170,7 +184,7 @@ impl Driver for Card {
 
     fn may_set(&mut self) -> Result<(), Refusal> {
         // Opening a file to write it changes nothing.
-        RealDisk.open(&existing(self.hwmon.file(POWER_LIMIT))?).map(drop).map_err(|error| refusal(&error))
+        self.open_power_limit().map(drop)
     }
 
     fn lock_clock(&mut self, _: MegaHertz) -> Result<(), Refusal> {
@@ -191,29 +205,22 @@ impl Driver for Card {
 
     fn set_power_limit(&mut self, limit: MilliWatts) -> Result<(), Refusal> {
         let microwatts = u64::from(limit.0) * 1000;
-        let path = existing(self.hwmon.file(POWER_LIMIT))?;
-        let written =
-            RealDisk.open(&path).and_then(|mut file| file.write_at(0, format!("{microwatts}\n").as_bytes()));
-        written.map_err(|error| refusal(&error))
+        let mut file = self.open_power_limit()?;
+        // Whoever could open it may write it: the kernel says EPERM while the GPU is reset or sleeps, which passes.
+        let written = file.write_at(0, format!("{microwatts}\n").as_bytes());
+        written.map_err(|error| Refusal::Failed(format!("the power limit was not written: {error}")))
     }
 }
 
-/// The path, where there is such a file: one that is opened to be written would be made.
-fn existing(path: PathBuf) -> Result<PathBuf, Refusal> {
-    if RealDisk.exists(&path) {
-        return Ok(path);
-    }
-    Err(Refusal::Unsupported("this board has no power limit".to_owned()))
-}
-
+/// What an error of opening the power limit says. Only what the file's mode or its mount denies is denied for good.
 fn refusal(error: &std::io::Error) -> Refusal {
-    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
-    match error.kind() {
-        PermissionDenied | ReadOnlyFilesystem => Refusal::NotPermitted(format!(
+    let denied = [Errno::ACCESS, Errno::ROFS].map(Errno::raw_os_error);
+    if error.raw_os_error().is_some_and(|code| denied.contains(&code)) {
+        return Refusal::NotPermitted(format!(
             "the power limit cannot be written: {error}; only root may, and /sys must be writable"
-        )),
-        _ => Refusal::Failed(format!("the power limit was not written: {error}")),
+        ));
     }
+    Refusal::Failed(format!("the power limit cannot be opened: {error}"))
 }
 
 /// What tells the board from every other one: the chip's own number, or where it is plugged in.
@@ -239,7 +246,7 @@ fn limits(device: &Path, hwmon: &Hwmon, core: &str) -> BoardLimits {
     let power = |name: &str| hwmon.number(name).live().map(milliwatts);
     let power_most = power("power1_cap_max").filter(|limit| limit.0 > 0);
     let power_least = match power("power1_cap_min") {
-        Some(MilliWatts(0)) => power_most.map(|most| MilliWatts(most.0 / LEAST_PART)),
+        Some(MilliWatts(0)) => power_most.map(|most| MilliWatts(most.0 / LEAST_PART / WATT * WATT)),
         told => told,
     };
     let steps = files::sensed(&device.join("pp_dpm_sclk"), |text| Some(clocks(text))).live();
@@ -252,5 +259,21 @@ fn limits(device: &Path, hwmon: &Hwmon, core: &str) -> BoardLimits {
         power_most,
         clock_least: steps.as_ref().and_then(|steps| steps.iter().min().copied()),
         clock_most: steps.as_ref().and_then(|steps| steps.iter().max().copied()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_file_whose_mode_or_mount_denies_it_is_denied_for_good() {
+        let told = |code: Errno| refusal(&code.into());
+        for denied in [Errno::ACCESS, Errno::ROFS] {
+            assert!(matches!(told(denied), Refusal::NotPermitted(_)), "{denied}");
+        }
+        for passing in [Errno::PERM, Errno::BUSY] {
+            assert!(matches!(told(passing), Refusal::Failed(_)), "{passing}");
+        }
     }
 }
