@@ -1,9 +1,10 @@
 //! What a node and its process that reads devices say to each other: one JSON object a line.
 //!
 //! Both are the same build, so there are no versions. The reader first tells what it found; then each request has one
-//! answer, in whatever order the boards give them.
+//! answer, in whatever order the boards give them. Faults are told as they come, for what explains a hang must not wait
+//! behind the call that hangs.
 
-use helixflow_model::{BoardId, BoardInfo, BoardReading, MegaHertz, MilliWatts};
+use helixflow_model::{BoardId, BoardInfo, BoardReading, FaultEvent, MegaHertz, MilliWatts};
 use serde::{Deserialize, Serialize};
 
 use super::driver::Refusal;
@@ -48,6 +49,8 @@ pub(super) enum Line {
     Found(Inventory),
     /// The answer to the request of this number.
     Answer(u64, Answer),
+    /// What a driver has told of a board, once each; readings bear none.
+    Fault(BoardId, FaultEvent),
 }
 
 /// The boards of the machine.

@@ -1,12 +1,12 @@
 //! The calls of each board: one on its way at a time, a few behind it.
 //!
-//! A call whose caller has gone is not sent; its answer, where it was sent before, is dropped, but for the faults that it
-//! tells of: those come with the next reading.
+//! A call whose caller has gone is not sent; its answer, where it was sent before, is dropped, but for the faults that were
+//! told with it: those come with the next reading.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use helixflow_model::BoardId;
+use helixflow_model::{BoardId, FaultEvent};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -61,13 +61,14 @@ struct Sent {
 struct Queue {
     sent: Option<Sent>,
     waiting: VecDeque<Call>,
-    untold: Untold,
 }
 
 /// All calls that have no answer yet.
 #[derive(Default)]
 pub(super) struct Calls {
     boards: BTreeMap<BoardId, Queue>,
+    /// Apart from the queues: a board may tell faults that nobody asks.
+    untold: BTreeMap<BoardId, Untold>,
     last: u64,
 }
 
@@ -104,8 +105,14 @@ impl Calls {
         let is_it = |queue: &&mut Queue| queue.sent.as_ref().is_some_and(|sent| sent.number == number);
         let Some(queue) = self.boards.values_mut().find(is_it) else { return false };
         let Some(sent) = queue.sent.take() else { return false };
-        sent.call.answer(answer, &mut queue.untold);
+        let untold = self.untold.entry(sent.call.board.clone()).or_default();
+        sent.call.answer(answer, untold);
         true
+    }
+
+    /// Keeps a fault for the board's next reading, which may be that of another process.
+    pub(super) fn fault(&mut self, board: BoardId, event: FaultEvent) {
+        self.untold.entry(board).or_default().add(event);
     }
 
     /// Ends the calls on their way: whoever would have answered is gone.
@@ -142,7 +149,7 @@ impl Calls {
 
 #[cfg(test)]
 mod tests {
-    use helixflow_model::{BoardReading, FaultEvent};
+    use helixflow_model::BoardReading;
 
     use super::*;
 
@@ -235,6 +242,7 @@ mod tests {
         let second = Duration::from_secs(1);
         let _a = ask(&mut calls, "a");
         calls.next(start);
+        calls.fault(board("new"), FaultEvent { code: 79, count: 1 });
         let late = calls.lateness(&[board("a"), board("new")], start + second);
         assert_eq!(late, Lateness { worst: Some(second), of_all: Some(second) });
     }

@@ -141,6 +141,7 @@ impl Keeper {
                     self.failures = 0;
                 }
             }
+            Ok(Line::Fault(board, event)) => self.calls.fault(board, event),
             Ok(Line::Found(found)) => self.find(found),
             // The driver's libraries print what they like.
             Err(_) => tracing::debug!(line, "the process that reads devices printed something else"),

@@ -9,7 +9,7 @@ use helixflow_model::BoardId;
 use parking_lot::Mutex;
 
 use super::output::Output;
-use crate::device::driver::{Driver, Refusal};
+use crate::device::driver::{Driver, Refusal, Tell};
 use crate::device::protocol::{Answer, Ask, Line};
 
 /// Requests that wait for a board. The node sends the next one only after an answer; one more is room for a node that
@@ -45,17 +45,23 @@ impl Seats {
     }
 }
 
-fn answer_all(mut driver: Box<dyn Driver>, waiting: &Receiver<(u64, Ask)>, output: &Output) {
+fn answer_all(mut driver: Box<dyn Driver>, waiting: &Receiver<(u64, Ask)>, output: &Arc<Output>) {
+    let (board, faults) = (driver.info().board.clone(), Arc::clone(output));
+    let tell: Tell = Arc::new(move |event| faults.write(&Line::Fault(board.clone(), event)));
+    driver.watch(&tell);
     while let Ok((number, ask)) = waiting.recv() {
-        let answer = answer(driver.as_mut(), ask);
+        let answer = answer(driver.as_mut(), ask, &tell);
         output.write(&Line::Answer(number, answer));
     }
 }
 
-fn answer(driver: &mut dyn Driver, ask: Ask) -> Answer {
+fn answer(driver: &mut dyn Driver, ask: Ask, tell: &Tell) -> Answer {
     let done = |outcome: Result<(), Refusal>| outcome.map_or_else(Answer::Refused, |()| Answer::Done);
     match ask {
-        Ask::Read => Answer::Reading(Box::new(driver.read())),
+        Ask::Read => {
+            driver.watch(tell);
+            Answer::Reading(Box::new(driver.read()))
+        }
         Ask::MaySet => done(driver.may_set()),
         Ask::LockClock(most) => done(driver.lock_clock(most)),
         Ask::FreeClock => done(driver.free_clock()),
