@@ -8,6 +8,24 @@ use std::time::Duration;
 use helixflow_model::{BoardInfo, BoardReading, FaultEvent, MegaHertz, MilliWatts, Sensed};
 use serde::{Deserialize, Serialize};
 
+/// Something that is opened by calls which may fail or never return: a driver, or one of its boards. What fails is tried
+/// again.
+pub(super) struct Place<T> {
+    /// What people know it by: `NVIDIA GPU 3`.
+    pub(super) name: String,
+    /// Opens it; an error goes on from the name: `does not answer: ...`.
+    pub(super) open: Box<dyn FnMut() -> Result<T, String> + Send>,
+}
+
+/// Where a driver may have boards, each of which is opened for itself.
+#[derive(Default)]
+pub(super) struct Shown {
+    /// The places.
+    pub(super) places: Vec<Place<Box<dyn Driver>>>,
+    /// Why there is no such driver, where there is none: nothing is wrong.
+    pub(super) note: Option<String>,
+}
+
 /// Where the faults of one board go, from whichever thread.
 pub(super) type Tell = Arc<dyn Fn(FaultEvent) + Send + Sync>;
 

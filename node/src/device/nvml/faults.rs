@@ -59,7 +59,7 @@ fn gather(set: &EventSet<'static>, tell: &Tell) {
         match set.wait(WAIT) {
             Ok(event) => {
                 failed_waits = 0;
-                if let Some(code) = event.event_data.map(code) {
+                if let Some(code) = event.event_data.as_ref().map(code) {
                     tell(FaultEvent { code, count: 1 });
                 }
             }
@@ -72,8 +72,8 @@ fn gather(set: &EventSet<'static>, tell: &Tell) {
     }
 }
 
-fn code(xid: XidError) -> u32 {
-    match xid {
+fn code(xid: &XidError) -> u32 {
+    match *xid {
         XidError::Value(code) => u32::try_from(code).unwrap_or(UNKNOWN_XID),
         XidError::Unknown => UNKNOWN_XID,
     }
