@@ -52,6 +52,14 @@ async fn faults_are_told_once_each_with_their_counts_and_to_their_own_board() {
 }
 
 #[tokio::test]
+async fn faults_before_the_first_reading_are_told_by_it() {
+    let world = World::new(json!([{}]));
+    let gpus = world.gpus().await;
+    happen(&world, &[], &[48, 45]).await;
+    assert_eq!(told(&gpus.boards()[0], 2).await, BTreeMap::from([(48, 1), (45, 1)]));
+}
+
+#[tokio::test]
 async fn of_faults_between_two_readings_each_is_told_by_its_own_code() {
     let world = World::new(json!([{}]));
     let gpus = world.gpus().await;
