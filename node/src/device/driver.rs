@@ -2,15 +2,43 @@
 //!
 //! Every call here may block for as long as the driver is in trouble: that is why the process exists.
 
-use helixflow_model::{BoardInfo, BoardReading, MegaHertz, MilliWatts, Sensed};
+use std::sync::Arc;
+use std::time::Duration;
+
+use helixflow_model::{BoardInfo, BoardReading, FaultEvent, MegaHertz, MilliWatts, Sensed};
 use serde::{Deserialize, Serialize};
+
+/// Something that is opened by calls which may fail or never return: a driver, or one of its boards. What fails is tried
+/// again.
+pub(super) struct Place<T> {
+    /// What people know it by: `NVIDIA GPU 3`.
+    pub(super) name: String,
+    /// Opens it; an error goes on from the name: `does not answer: ...`.
+    pub(super) open: Box<dyn FnMut() -> Result<T, String> + Send>,
+}
+
+/// Where a driver may have boards, each of which is opened for itself.
+#[derive(Default)]
+pub(super) struct Shown {
+    /// The places.
+    pub(super) places: Vec<Place<Box<dyn Driver>>>,
+    /// Why there is no such driver, where there is none: nothing is wrong.
+    pub(super) note: Option<String>,
+}
+
+/// Where the faults of one board go, from whichever thread.
+pub(super) type Tell = Arc<dyn Fn(FaultEvent) + Send + Sync>;
 
 /// One board.
 pub(super) trait Driver: Send {
     /// What it is.
     fn info(&self) -> &BoardInfo;
 
-    /// What its sensors say. A board that is gone says `Missing` of each.
+    /// Sees to it that each fault is told as it comes, where the driver tells any. It is called before anything else and
+    /// before each reading: what the driver refuses now it may grant later.
+    fn watch(&mut self, _tell: &Tell) {}
+
+    /// What its sensors say, without the faults. A board that is gone says `Missing` of each.
     fn read(&mut self) -> BoardReading;
 
     /// Whether settings would be allowed, as far as that can be told while everything stays as it is.
@@ -42,6 +70,12 @@ pub(super) enum Refusal {
     /// The driver could not, this time.
     #[error("{0}")]
     Failed(String),
+}
+
+/// Waits on a thread of the reader, where there is no runtime.
+#[expect(clippy::disallowed_methods, reason = "the reader is a process of its own, which no simulation runs")]
+pub(super) fn pause(time: Duration) {
+    std::thread::sleep(time);
 }
 
 /// Two quantities that make one: what either lacks, both lack.

@@ -1,9 +1,10 @@
 //! What a node and its process that reads devices say to each other: one JSON object a line.
 //!
-//! Both are the same build, so there are no versions. The reader first tells what it found; then each request has one
-//! answer, in whatever order the boards give them.
+//! Both are the same build, so there are no versions. The reader tells what it has found, whole, each time that
+//! there is more of it; each request has one answer, in whatever order the boards give them. Faults are told as they come, for what explains a hang must not wait
+//! behind the call that hangs.
 
-use helixflow_model::{BoardId, BoardInfo, BoardReading, MegaHertz, MilliWatts};
+use helixflow_model::{BoardId, BoardInfo, BoardReading, FaultEvent, MegaHertz, MilliWatts};
 use serde::{Deserialize, Serialize};
 
 use super::driver::Refusal;
@@ -44,10 +45,14 @@ pub(super) enum Ask {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Line {
-    /// The first: what there is.
+    /// What there is by now: all of it, each time that it changes, so that no line has to be put together with others.
     Found(Inventory),
     /// The answer to the request of this number.
     Answer(u64, Answer),
+    /// The request of this number was not made, for this reason: no driver has said anything.
+    NotAsked(u64, String),
+    /// What a driver has told of a board, once each; readings bear none.
+    Fault(BoardId, FaultEvent),
 }
 
 /// The boards of the machine.
@@ -59,6 +64,8 @@ pub(super) struct Inventory {
     pub(super) notes: Vec<String>,
     /// Drivers or boards that are there and do not answer.
     pub(super) trouble: Vec<String>,
+    /// Drivers or boards whose first calls have not come back yet.
+    pub(super) opening: Vec<String>,
 }
 
 /// What a board says.

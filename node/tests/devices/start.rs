@@ -49,6 +49,24 @@ async fn limits_that_the_driver_refuses_are_unknown() {
 }
 
 #[tokio::test]
+async fn a_board_that_hangs_when_it_is_opened_keeps_a_node_from_no_other() {
+    let calls = [
+        "nvmlDeviceGetHandleByIndex_v2",
+        "nvmlDeviceGetUUID",
+        "nvmlDeviceGetName",
+        "nvmlDeviceRegisterEvents",
+    ];
+    for call in calls {
+        let world = World::new(json!([{ "blocked": [call] }, {}]));
+        let gpus = world.gpus_with(Patience { all_open: Duration::from_millis(100), ..PATIENCE }).await;
+        let boards = gpus.boards();
+        let ids: Vec<_> = boards.iter().map(|board| board.info().board.to_string()).collect();
+        assert_eq!(ids, ["GPU-1"], "{call}");
+        read(&boards[0]).await.expect("a reading");
+    }
+}
+
+#[tokio::test]
 async fn a_driver_that_does_not_start_is_tried_again_until_it_does() {
     for call in ["nvmlInit_v2", "nvmlDeviceGetCount_v2"] {
         let world = World::new(json!([{}]));

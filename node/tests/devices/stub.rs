@@ -47,6 +47,11 @@ impl Script {
         std::fs::read_to_string(self.path.with_extension("events")).unwrap_or_default().lines().count()
     }
 
+    /// How many waits for events have failed.
+    pub(crate) fn failed_waits(&self) -> usize {
+        std::fs::read_to_string(self.path.with_extension("failed-waits")).unwrap_or_default().lines().count()
+    }
+
     /// The calls that set something, in order.
     pub(crate) fn set(&self) -> Vec<String> {
         let log = std::fs::read_to_string(self.path.with_extension("log")).unwrap_or_default();

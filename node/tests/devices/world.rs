@@ -22,6 +22,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 pub(crate) const PATIENCE: Patience = Patience {
     start: Duration::from_secs(30),
     open: Duration::from_secs(30),
+    all_open: Duration::from_secs(20),
     all_late: Duration::from_secs(3),
     one_late: Duration::from_secs(50),
     backoff: Backoff { first: Duration::from_millis(10), longest: Duration::from_millis(100) },

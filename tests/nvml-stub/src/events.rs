@@ -11,7 +11,7 @@ use nvml_wrapper_sys::bindings::{
 };
 use serde_json::Value;
 
-use crate::script::{Script, play, play_board, record_event, rest};
+use crate::script::{Script, play, play_board, record_event, record_failed_wait, rest};
 
 /// The board that a set gathers of, as the number that its handle is, and how many events of it are delivered.
 #[derive(Default)]
@@ -59,7 +59,7 @@ unsafe extern "C" fn nvmlEventSetWait_v2(
     data: *mut nvmlEventData_t,
     timeout: c_uint,
 ) -> nvmlReturn_t {
-    play("nvmlEventSetWait_v2", |_| {
+    let outcome = play("nvmlEventSetWait_v2", |_| {
         let mut waited = Duration::ZERO;
         loop {
             match next(set) {
@@ -79,7 +79,11 @@ unsafe extern "C" fn nvmlEventSetWait_v2(
                 Ok(None) => waited += rest(),
             }
         }
-    })
+    });
+    if ![nvmlReturn_enum_NVML_SUCCESS, nvmlReturn_enum_NVML_ERROR_TIMEOUT].contains(&outcome) {
+        record_failed_wait(outcome);
+    }
+    outcome
 }
 
 #[unsafe(no_mangle)]

@@ -56,9 +56,18 @@ pub(crate) fn log() -> PathBuf {
 
 /// Writes down that an event was delivered, a line each.
 pub(crate) fn record_event(code: u64) {
-    let file = OpenOptions::new().create(true).append(true).open(path().with_extension("events"));
+    record("events", code);
+}
+
+/// Writes down that a wait for events has failed, a line each.
+pub(crate) fn record_failed_wait(error: nvmlReturn_t) {
+    record("failed-waits", error.into());
+}
+
+fn record(kind: &str, number: u64) {
+    let file = OpenOptions::new().create(true).append(true).open(path().with_extension(kind));
     // A test that waits for it fails then.
-    let _ = file.and_then(|mut file| writeln!(file, "{code}"));
+    let _ = file.and_then(|mut file| writeln!(file, "{number}"));
 }
 
 /// Waits a little; for how long.

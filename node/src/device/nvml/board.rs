@@ -11,7 +11,7 @@ use nvml_wrapper::{Device, Nvml};
 
 use super::faults::Faults;
 use super::{celsius, clock, is_unsupported, sensed, unwrapped};
-use crate::device::driver::{Driver, Refusal, both};
+use crate::device::driver::{Driver, Refusal, Tell, both};
 
 /// Fans of one board that are looked at; boards have up to four.
 const MOST_FANS: u32 = 8;
@@ -29,7 +29,7 @@ pub(super) struct NvidiaBoard {
 
 impl NvidiaBoard {
     pub(super) fn new(nvml: &'static Nvml, info: BoardInfo) -> Self {
-        Self { nvml, info, faults: Faults::new(nvml), is_divided: false }
+        Self { nvml, info, faults: Faults::default(), is_divided: false }
     }
 
     /// The handle, asked for anew each time: a board that was lost and has come back has another one.
@@ -47,11 +47,18 @@ impl Driver for NvidiaBoard {
         &self.info
     }
 
+    fn watch(&mut self, tell: &Tell) {
+        if self.faults.are_gathered() {
+            return;
+        }
+        // A board that is lost is asked again at its next reading.
+        if let Ok(device) = self.device() {
+            self.faults.gather(self.nvml, &device, tell);
+        }
+    }
+
     fn read(&mut self) -> BoardReading {
-        let device = match self.device() {
-            Ok(device) => device,
-            Err(_) => return BoardReading { faults: self.faults.since_last(None), ..lost() },
-        };
+        let Ok(device) = self.device() else { return lost() };
         // A driver that cannot tell has not divided the board since.
         self.is_divided = match device.mig_mode() {
             Ok(mode) => mode.current == 1,
@@ -76,7 +83,7 @@ impl Driver for NvidiaBoard {
             ecc: ecc(&device),
             remapping: sensed(unwrapped::remapped_rows(&device)),
             pcie: pcie(&device),
-            faults: self.faults.since_last(Some(&device)),
+            faults: Vec::new(),
             devices,
         }
     }

@@ -1,77 +1,80 @@
-//! Fault events of one GPU (XIDs), gathered by a thread that waits for them.
+//! Fault events of one GPU (XIDs), told by a thread that waits for them.
 //!
 //! NVML delivers as many events as came, but each with the code of the last one: whoever only looks now and then reads
-//! "48, then 45" as 45 twice. So somebody always waits, and each code is taken as it comes.
+//! "48, then 45" as 45 twice. So somebody always waits, and each code is told as it comes: kept here it would be lost with
+//! this process, which is killed just when a fault has made the driver hang.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
 use helixflow_model::FaultEvent;
 use nvml_wrapper::bitmasks::event::EventTypes;
 use nvml_wrapper::enums::event::XidError;
 use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::{Device, EventSet, Nvml};
-use parking_lot::Mutex;
+
+use crate::device::driver::{Tell, pause};
 
 /// How long one call waits, in milliseconds. Nobody waits for the thread, which ends with the process: any long time does.
 const WAIT: u32 = 60_000;
-/// Codes that are kept until somebody takes them: NVIDIA names about two hundred.
-const MOST_CODES: usize = 256;
+/// Waits that fail one after the other before the set is given up. The set keeps what comes between two waits, and another
+/// set would begin after it: so a driver that is busy with a fault, for seconds, is asked again.
+const MOST_FAILED_WAITS: u32 = 10;
+/// The pause after a wait that has failed: short beside a fault that keeps the driver busy, long beside a call.
+const FAILED_WAIT_PAUSE: Duration = Duration::from_secs(1);
 /// What the driver calls a fault that it does not know.
 const UNKNOWN_XID: u32 = 999;
 
-/// How often each code came.
-type Counts = Arc<Mutex<BTreeMap<u32, u32>>>;
-
 /// The events of one GPU.
+#[derive(Default)]
 pub(super) struct Faults {
-    nvml: &'static Nvml,
-    counts: Counts,
     /// Who waits, once the driver has agreed to it.
     thread: Option<JoinHandle<()>>,
 }
 
 impl Faults {
-    pub(super) fn new(nvml: &'static Nvml) -> Self {
-        Self { nvml, counts: Counts::default(), thread: None }
+    /// Whether somebody waits for them.
+    pub(super) fn are_gathered(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
-    /// Those since the last call, each code once. They are taken of a board that is lost, too: that is when they matter.
-    pub(super) fn since_last(&mut self, device: Option<&Device<'static>>) -> Vec<FaultEvent> {
-        let waits = self.thread.as_ref().is_some_and(|thread| !thread.is_finished());
-        if let (false, Some(device)) = (waits, device) {
-            self.thread = self.wait(device);
-        }
-        let counts = std::mem::take(&mut *self.counts.lock());
-        counts.into_iter().map(|(code, count)| FaultEvent { code, count }).collect()
-    }
-
-    fn wait(&self, device: &Device<'static>) -> Option<JoinHandle<()>> {
-        let set = self.nvml.create_event_set().ok()?;
-        let set = device.register_events(EventTypes::CRITICAL_XID_ERROR, set).ok()?;
-        let counts = Arc::clone(&self.counts);
-        Builder::new().name("faults".to_owned()).spawn(move || gather(&set, &counts)).ok()
+    /// Begins to tell them, where the driver agrees.
+    pub(super) fn gather(&mut self, nvml: &'static Nvml, device: &Device<'static>, tell: &Tell) {
+        self.thread = thread(nvml, device, tell);
     }
 }
 
-/// Takes events until the driver fails; the next reading of a board that answers begins anew.
-fn gather(set: &EventSet<'static>, counts: &Mutex<BTreeMap<u32, u32>>) {
-    loop {
-        let event = match set.wait(WAIT) {
-            Ok(event) => event,
-            Err(NvmlError::Timeout) => continue,
-            Err(_) => return,
-        };
-        let code = match event.event_data {
-            Some(XidError::Value(code)) => u32::try_from(code).unwrap_or(UNKNOWN_XID),
-            Some(XidError::Unknown) => UNKNOWN_XID,
-            None => continue,
-        };
-        let mut counts = counts.lock();
-        if counts.len() < MOST_CODES || counts.contains_key(&code) {
-            let count = counts.entry(code).or_default();
-            *count = count.saturating_add(1);
+fn thread(nvml: &'static Nvml, device: &Device<'static>, tell: &Tell) -> Option<JoinHandle<()>> {
+    let set = nvml.create_event_set().ok()?;
+    let set = device.register_events(EventTypes::CRITICAL_XID_ERROR, set).ok()?;
+    let tell = Arc::clone(tell);
+    Builder::new().name("faults".to_owned()).spawn(move || gather(&set, &tell)).ok()
+}
+
+/// Tells events until the driver fails for good; the next reading of a board that answers begins anew.
+fn gather(set: &EventSet<'static>, tell: &Tell) {
+    let mut failed_waits = 0;
+    while failed_waits < MOST_FAILED_WAITS {
+        match set.wait(WAIT) {
+            Ok(event) => {
+                failed_waits = 0;
+                if let Some(code) = event.event_data.as_ref().map(code) {
+                    tell(FaultEvent { code, count: 1 });
+                }
+            }
+            Err(NvmlError::Timeout) => failed_waits = 0,
+            Err(_) => {
+                failed_waits += 1;
+                pause(FAILED_WAIT_PAUSE);
+            }
         }
+    }
+}
+
+fn code(xid: &XidError) -> u32 {
+    match *xid {
+        XidError::Value(code) => u32::try_from(code).unwrap_or(UNKNOWN_XID),
+        XidError::Unknown => UNKNOWN_XID,
     }
 }

@@ -1,7 +1,7 @@
 //! NVIDIA GPUs through NVML, which is loaded at run time: a machine without the driver needs nothing.
 //!
 //! The library is opened only in the process that reads devices, and stays open until that process ends: closing it
-//! could block as any other call. Limits are read from each board; products differ.
+//! could block as any other call. Each GPU is opened for itself, since the first call of one may hang alone. Limits are read from each board; products differ.
 
 mod board;
 mod clock;
@@ -15,44 +15,32 @@ use helixflow_model::{BoardId, BoardInfo, DeviceKind, MilliCelsius, Sensed};
 use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::{Device, Nvml};
 
-use super::driver::Driver;
-use super::protocol::Inventory;
+use super::driver::{Driver, Place, Shown};
 use board::NvidiaBoard;
 
-/// Opens the library and adds the GPUs that the driver knows; a machine without the library has none, and no trouble.
-pub(super) fn open(library: &Path, found: &mut Inventory, drivers: &mut Vec<Box<dyn Driver>>) {
-    match Nvml::builder().lib_path(library.as_os_str()).init() {
-        Ok(nvml) => boards(Box::leak(Box::new(nvml)), found, drivers),
+/// Opens the library and tells where the driver has GPUs; a machine without the library has none, and no trouble.
+pub(super) fn open(library: &Path) -> Result<Shown, String> {
+    let nvml = match Nvml::builder().lib_path(library.as_os_str()).init() {
+        Ok(nvml) => nvml,
         Err(NvmlError::LibloadingError(error)) => {
-            found.notes.push(format!("no NVIDIA driver: {error}"));
+            let note = Some(format!("no NVIDIA driver: {error}"));
+            return Ok(Shown { note, ..Shown::default() });
         }
-        Err(error) => {
-            found.trouble.push(format!("the NVIDIA driver does not start: {error}; `nvidia-smi` says more"));
-        }
-    }
+        Err(error) => return Err(format!("does not start: {error}; `nvidia-smi` says more")),
+    };
+    // A library that fails here is closed again, for it is opened anew: that may block nothing but this driver's thread.
+    let count = nvml.device_count().map_err(|error| format!("cannot count its GPUs: {error}"))?;
+    let nvml: &'static Nvml = Box::leak(Box::new(nvml));
+    let place = |index| Place {
+        name: format!("NVIDIA GPU {index}"),
+        open: Box::new(move || board(nvml, index).map_err(|error| format!("does not answer: {error}"))),
+    };
+    Ok(Shown { places: (0..count).map(place).collect(), note: None })
 }
 
-fn boards(nvml: &'static Nvml, found: &mut Inventory, drivers: &mut Vec<Box<dyn Driver>>) {
-    let count = match nvml.device_count() {
-        Ok(count) => count,
-        Err(error) => {
-            found.trouble.push(format!("the NVIDIA driver cannot count its GPUs: {error}"));
-            return;
-        }
-    };
-    for index in 0..count {
-        match nvml
-            .device_by_index(index)
-            .map_err(|error| error.to_string())
-            .and_then(|device| describe(&device))
-        {
-            Ok(info) => {
-                found.boards.push(info.clone());
-                drivers.push(Box::new(NvidiaBoard::new(nvml, info)));
-            }
-            Err(error) => found.trouble.push(format!("NVIDIA GPU {index} does not answer: {error}")),
-        }
-    }
+fn board(nvml: &'static Nvml, index: u32) -> Result<Box<dyn Driver>, String> {
+    let device = nvml.device_by_index(index).map_err(|error| error.to_string())?;
+    Ok(Box::new(NvidiaBoard::new(nvml, describe(&device)?)))
 }
 
 fn describe(device: &Device<'static>) -> Result<BoardInfo, String> {

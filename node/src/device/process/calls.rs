@@ -1,12 +1,11 @@
 //! The calls of each board: one on its way at a time, a few behind it.
 //!
-//! A call whose caller has gone is not sent; its answer, where it was sent before, is dropped, but for the faults that it
-//! tells of: those come with the next reading.
+//! A call whose caller has gone is not sent; its answer, where it was sent before, is dropped, but for the faults that were
+//! told with it: those come with the next reading.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
 
-use helixflow_model::BoardId;
+use helixflow_model::{BoardId, FaultEvent};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -42,15 +41,6 @@ impl Call {
     }
 }
 
-/// How long the calls on their way have taken by now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Lateness {
-    /// The longest of them.
-    pub(super) worst: Option<Duration>,
-    /// Where every board that was ever asked has one on its way, the shortest of them: no board has answered for so long.
-    pub(super) of_all: Option<Duration>,
-}
-
 struct Sent {
     number: u64,
     since: Instant,
@@ -61,13 +51,14 @@ struct Sent {
 struct Queue {
     sent: Option<Sent>,
     waiting: VecDeque<Call>,
-    untold: Untold,
 }
 
 /// All calls that have no answer yet.
 #[derive(Default)]
 pub(super) struct Calls {
     boards: BTreeMap<BoardId, Queue>,
+    /// Apart from the queues: a board may tell faults that nobody asks.
+    untold: BTreeMap<BoardId, Untold>,
     last: u64,
 }
 
@@ -83,9 +74,10 @@ impl Calls {
         }
     }
 
-    /// What is to be sent now: of each board without a call on its way, the next one.
-    pub(super) fn next(&mut self, now: Instant) -> Option<Request> {
-        for queue in self.boards.values_mut().filter(|queue| queue.sent.is_none()) {
+    /// What is to be sent now: of each board that may be asked and has no call on its way, the next one.
+    pub(super) fn next(&mut self, now: Instant, may_ask: impl Fn(&BoardId) -> bool) -> Option<Request> {
+        let free = self.boards.iter_mut().filter(|(board, queue)| queue.sent.is_none() && may_ask(board));
+        for (_, queue) in free {
             while let Some(call) = queue.waiting.pop_front() {
                 if call.answer.is_closed() {
                     continue;
@@ -99,13 +91,18 @@ impl Calls {
         None
     }
 
-    /// Passes an answer on; whether it was that of a call on its way.
-    pub(super) fn answered(&mut self, number: u64, answer: Answer) -> bool {
+    /// Passes an answer on; to a call of which board, where it was that of a call on its way.
+    pub(super) fn answered(&mut self, number: u64, answer: Answer) -> Option<BoardId> {
         let is_it = |queue: &&mut Queue| queue.sent.as_ref().is_some_and(|sent| sent.number == number);
-        let Some(queue) = self.boards.values_mut().find(is_it) else { return false };
-        let Some(sent) = queue.sent.take() else { return false };
-        sent.call.answer(answer, &mut queue.untold);
-        true
+        let sent = self.boards.values_mut().find(is_it)?.sent.take()?;
+        let board = sent.call.board.clone();
+        sent.call.answer(answer, self.untold.entry(board.clone()).or_default());
+        Some(board)
+    }
+
+    /// Keeps a fault for the board's next reading, which may be that of another process.
+    pub(super) fn fault(&mut self, board: BoardId, event: FaultEvent) {
+        self.untold.entry(board).or_default().add(event);
     }
 
     /// Ends the calls on their way: whoever would have answered is gone.
@@ -123,26 +120,30 @@ impl Calls {
         }
     }
 
-    /// How late the answers are, of these boards.
-    pub(super) fn lateness(&self, boards: &[BoardId], now: Instant) -> Lateness {
-        let taken = |board| {
-            let sent = self.boards.get(board)?.sent.as_ref()?;
-            Some(now.saturating_duration_since(sent.since))
-        };
-        // A board that came after the node's start is never asked, and is late with nothing.
-        let asked = boards.iter().filter(|board| self.boards.contains_key(*board));
-        let taken: Vec<Option<Duration>> = asked.map(taken).collect();
-        let of_all = taken.iter().copied().collect::<Option<Vec<Duration>>>();
-        Lateness {
-            worst: taken.into_iter().flatten().max(),
-            of_all: of_all.and_then(|taken| taken.into_iter().min()),
-        }
+    /// Whether anybody has ever asked the board. One that came after the node's start is never asked.
+    pub(super) fn is_asked(&self, board: &BoardId) -> bool {
+        self.boards.contains_key(board)
+    }
+
+    /// Since when the board's call is on its way, where one is.
+    pub(super) fn sent_since(&self, board: &BoardId) -> Option<Instant> {
+        self.boards.get(board)?.sent.as_ref().map(|sent| sent.since)
+    }
+
+    /// Since when none of these boards has answered: where each that was ever asked has a call on its way, the time of
+    /// the last of these calls.
+    pub(super) fn all_sent_since<'b>(&self, boards: impl Iterator<Item = &'b BoardId>) -> Option<Instant> {
+        let asked = boards.filter(|board| self.is_asked(board));
+        let since: Option<Vec<Instant>> = asked.map(|board| self.sent_since(board)).collect();
+        since?.into_iter().max()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use helixflow_model::{BoardReading, FaultEvent};
+    use std::time::Duration;
+
+    use helixflow_model::BoardReading;
 
     use super::*;
 
@@ -150,6 +151,10 @@ mod tests {
 
     fn board(name: &str) -> BoardId {
         BoardId::new(name).expect("a valid id")
+    }
+
+    fn any(_: &BoardId) -> bool {
+        true
     }
 
     fn ask(calls: &mut Calls, name: &str) -> Coming {
@@ -162,13 +167,14 @@ mod tests {
     fn one_call_of_a_board_is_on_its_way_and_other_boards_do_not_wait_for_it() {
         let (mut calls, now) = (Calls::default(), Instant::now());
         let (_first, mut second, _other) = (ask(&mut calls, "a"), ask(&mut calls, "a"), ask(&mut calls, "b"));
-        let sent = [calls.next(now), calls.next(now)].map(|request| request.map(|r| (r.number, r.board)));
+        let sent =
+            [calls.next(now, any), calls.next(now, any)].map(|request| request.map(|r| (r.number, r.board)));
         assert_eq!(sent, [Some((1, board("a"))), Some((2, board("b")))]);
-        assert_eq!(calls.next(now), None);
-        assert!(calls.answered(1, Answer::Done));
-        assert!(!calls.answered(1, Answer::Done), "an answer comes once");
-        assert_eq!(calls.next(now).map(|request| request.number), Some(3));
-        assert!(calls.answered(3, Answer::Done));
+        assert_eq!(calls.next(now, any), None);
+        assert_eq!(calls.answered(1, Answer::Done), Some(board("a")));
+        assert_eq!(calls.answered(1, Answer::Done), None, "an answer comes once");
+        assert_eq!(calls.next(now, any).map(|request| request.number), Some(3));
+        assert_eq!(calls.answered(3, Answer::Done), Some(board("a")));
         assert!(matches!(second.try_recv(), Ok(Ok(Answer::Done))));
     }
 
@@ -181,13 +187,13 @@ mod tests {
         };
         for (number, code) in [(1, 79), (2, 48)] {
             let given_up = ask(&mut calls, "a");
-            calls.next(now);
+            calls.next(now, any);
             drop(given_up);
-            assert!(calls.answered(number, reading(code)));
+            assert!(calls.answered(number, reading(code)).is_some());
         }
         let mut coming = ask(&mut calls, "a");
-        calls.next(now);
-        assert!(calls.answered(3, reading(45)));
+        calls.next(now, any);
+        assert!(calls.answered(3, reading(45)).is_some());
         let Ok(Ok(Answer::Reading(told))) = coming.try_recv() else { panic!("no reading") };
         assert_eq!(told.faults.iter().map(|event| event.code).collect::<Vec<_>>(), [79, 48, 45]);
     }
@@ -196,7 +202,7 @@ mod tests {
     fn a_call_whose_caller_has_gone_is_not_sent() {
         let mut calls = Calls::default();
         drop(ask(&mut calls, "a"));
-        assert_eq!(calls.next(Instant::now()), None);
+        assert_eq!(calls.next(Instant::now(), any), None);
     }
 
     #[test]
@@ -211,31 +217,38 @@ mod tests {
     }
 
     #[test]
+    fn a_board_that_may_not_be_asked_yet_keeps_its_call() {
+        let (mut calls, now) = (Calls::default(), Instant::now());
+        let _coming = ask(&mut calls, "a");
+        assert_eq!(calls.next(now, |_| false), None);
+        assert_eq!(calls.next(now, |asked| *asked == board("a")).map(|request| request.number), Some(1));
+    }
+
+    #[test]
     fn all_are_late_only_when_no_board_has_answered() {
         let (mut calls, start) = (Calls::default(), Instant::now());
         let boards = [board("a"), board("b")];
         let second = Duration::from_secs(1);
         let (_a, _b) = (ask(&mut calls, "a"), ask(&mut calls, "b"));
-        while let Some(request) = calls.next(start) {
+        while let Some(request) = calls.next(start, any) {
             if request.board == board("b") {
                 calls.answered(request.number, Answer::Done);
             }
         }
-        assert_eq!(calls.lateness(&boards, start + second), Lateness { worst: Some(second), of_all: None });
+        assert_eq!([&boards[0], &boards[1]].map(|board| calls.sent_since(board)), [Some(start), None]);
+        assert_eq!(calls.all_sent_since(boards.iter()), None);
         let _b = ask(&mut calls, "b");
-        calls.next(start + second);
-        let late = calls.lateness(&boards, start + 3 * second);
-        assert_eq!(late, Lateness { worst: Some(3 * second), of_all: Some(2 * second) });
-        assert_eq!(calls.lateness(&[], start).of_all, None);
+        calls.next(start + second, any);
+        assert_eq!(calls.all_sent_since(boards.iter()), Some(start + second));
+        assert_eq!(calls.all_sent_since([].iter()), None);
     }
 
     #[test]
     fn a_board_that_nobody_asks_keeps_none_from_being_late() {
         let (mut calls, start) = (Calls::default(), Instant::now());
-        let second = Duration::from_secs(1);
         let _a = ask(&mut calls, "a");
-        calls.next(start);
-        let late = calls.lateness(&[board("a"), board("new")], start + second);
-        assert_eq!(late, Lateness { worst: Some(second), of_all: Some(second) });
+        calls.next(start, any);
+        calls.fault(board("new"), FaultEvent { code: 79, count: 1 });
+        assert_eq!(calls.all_sent_since([board("a"), board("new")].iter()), Some(start));
     }
 }

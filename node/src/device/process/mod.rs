@@ -5,7 +5,9 @@
 
 mod calls;
 mod keeper;
+mod link;
 mod program;
+mod replaced;
 mod untold;
 
 use std::time::Duration;
@@ -32,10 +34,13 @@ pub struct Patience {
     pub start: Duration,
     /// What a process may take to open the drivers: with several GPUs and no persistence daemon, many seconds.
     pub open: Duration,
+    /// What a board may take to open while another is open already; then the node goes on without it until it is there.
+    /// Less than `start`, so that one GPU that hangs does not cost a node all of them, and more than eight GPUs take.
+    pub all_open: Duration,
     /// How long no board may answer before the process is replaced: the driver hangs, and a new process might get in.
     pub all_late: Duration,
     /// How long one board may not answer while others do. A replacement costs the others a pause, and calls of 45 s
-    /// that came back are known, so this is far beyond them.
+    /// that came back are known, so this is far beyond them. It doubles for a board that a new process does not help.
     pub one_late: Duration,
     /// The pauses between processes.
     pub backoff: Backoff,
@@ -51,6 +56,7 @@ impl Patience {
     pub const USUAL: Self = Self {
         start: Duration::from_secs(30),
         open: Duration::from_secs(60),
+        all_open: Duration::from_secs(25),
         all_late: Duration::from_secs(10),
         one_late: Duration::from_secs(120),
         backoff: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) },
@@ -102,7 +108,7 @@ impl Reader {
         Self { calls, found }
     }
 
-    /// What there is, once the drivers have been opened. The first of several answers in which `is_enough` holds; none
+    /// What there is, once the drivers have been opened, or those boards that can be. The first of several answers in which `is_enough` holds; none
     /// where devices are not read any more.
     pub(super) async fn found(&self, is_enough: impl Fn(&Inventory) -> bool) -> Option<Inventory> {
         let mut found = self.found.clone();

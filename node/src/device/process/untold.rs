@@ -1,4 +1,5 @@
-//! Fault events that one board has told and nobody has heard: the driver tells each once, so they are kept.
+//! Fault events that one board has told and nobody has heard: the driver tells each once, so they are kept until a reading
+//! of the board can bear them, whichever process gives it.
 
 use helixflow_model::{BoardReading, FaultEvent};
 
@@ -6,11 +7,16 @@ use helixflow_model::{BoardReading, FaultEvent};
 /// cause.
 const MOST_CODES: usize = 256;
 
-/// The events that the last readings bore, whose callers had gone.
+/// The events that came since the last reading that somebody took.
 #[derive(Debug, Default)]
 pub(super) struct Untold(Vec<FaultEvent>);
 
 impl Untold {
+    /// Keeps an event until the next reading.
+    pub(super) fn add(&mut self, event: FaultEvent) {
+        add(&mut self.0, event);
+    }
+
     /// Keeps the events of a reading that nobody takes.
     pub(super) fn keep(&mut self, reading: BoardReading) {
         for event in reading.faults {

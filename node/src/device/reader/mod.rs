@@ -1,11 +1,12 @@
 //! The process that reads devices: opens the drivers, then answers requests until nobody sends any.
 //!
-//! One thread a board, so that a call which blocks holds up no other board. Nobody waits for these threads: when the
-//! input ends, the process ends itself, whatever they are doing.
+//! One thread a board, from its first call on, so that a call which blocks holds up no other board. Nobody waits for these
+//! threads: when the input ends, the process ends itself, whatever they are doing.
 //!
 //! There is no runtime here: every call blocks, and that is all there is to do.
 
 mod output;
+mod places;
 mod seats;
 
 use std::ffi::OsString;
@@ -15,10 +16,11 @@ use std::sync::Arc;
 
 use rustix::process::{Signal, getpid, kill_process, set_parent_process_death_signal};
 
-use super::protocol::{Answer, Inventory, Line, MOST_LINE, Request};
+use super::driver::Place;
+use super::protocol::{Line, MOST_LINE, Request};
 use super::{amdgpu, nvml};
-use crate::device::driver::Refusal;
 use output::Output;
+use places::Places;
 use seats::Seats;
 
 /// Names another NVML library than the driver's own.
@@ -68,31 +70,14 @@ pub enum ReaderError {
 pub fn read_devices(sources: Sources) -> Result<(), ReaderError> {
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(|error| ReaderError::Bond(error.into()))?;
     let (seats, output) = (Arc::new(Seats::default()), Arc::new(Output::default()));
-    let (opened, lines) = (Arc::clone(&seats), Arc::clone(&output));
-    std::thread::Builder::new()
-        .name("open-drivers".to_owned())
-        .spawn(move || {
-            let found = open(&sources, &opened, &lines);
-            lines.write(&Line::Found(found));
-        })
-        .map_err(ReaderError::Thread)?;
+    let Sources { nvml, sysfs } = sources;
+    let drivers = vec![
+        Place { name: "the NVIDIA driver".to_owned(), open: Box::new(move || nvml::open(&nvml)) },
+        Place { name: "the AMD driver".to_owned(), open: Box::new(move || Ok(amdgpu::open(&sysfs))) },
+    ];
+    Places::look(drivers, Arc::clone(&seats), Arc::clone(&output)).map_err(ReaderError::Thread)?;
     let outcome = serve(io::stdin().lock(), &seats, &output);
     end(outcome)
-}
-
-/// Opens every driver and gives each board its thread.
-fn open(sources: &Sources, seats: &Seats, output: &Arc<Output>) -> Inventory {
-    let (mut found, mut drivers) = (Inventory::default(), Vec::new());
-    nvml::open(&sources.nvml, &mut found, &mut drivers);
-    amdgpu::open(&sources.sysfs, &mut found, &mut drivers);
-    for driver in drivers {
-        let board = driver.info().board.clone();
-        if let Err(error) = seats.take(driver, Arc::clone(output)) {
-            found.boards.retain(|info| info.board != board);
-            found.trouble.push(format!("{board} has no thread to be read on: {error}"));
-        }
-    }
-    found
 }
 
 fn serve(input: impl Read, seats: &Seats, output: &Output) -> io::Result<()> {
@@ -106,7 +91,7 @@ fn serve(input: impl Read, seats: &Seats, output: &Output) -> io::Result<()> {
         }
         let Request { number, board, ask } = serde_json::from_slice(&line).map_err(io::Error::other)?;
         if let Err(why) = seats.ask(&board, number, ask) {
-            output.write(&Line::Answer(number, Answer::Refused(Refusal::Failed(why))));
+            output.write(&Line::NotAsked(number, why));
         }
     }
 }
