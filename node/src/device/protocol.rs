@@ -1,8 +1,8 @@
 //! What a node and its process that reads devices say to each other: one JSON object a line.
 //!
-//! Both are the same build, so there are no versions. The reader tells what it has found, whole, each time that
-//! there is more of it; each request has one answer, in whatever order the boards give them. Faults are told as they come, for what explains a hang must not wait
-//! behind the call that hangs.
+//! Both are the same build, so there are no versions. The reader tells what it has found, whole, each time that there is
+//! more of it; each request has one answer, in whatever order the boards give them. Faults are told as they come, for what
+//! explains a hang must not wait behind the call that hangs.
 
 use helixflow_model::{BoardId, BoardInfo, BoardReading, FaultEvent, MegaHertz, MilliWatts};
 use serde::{Deserialize, Serialize};

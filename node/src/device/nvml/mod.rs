@@ -1,7 +1,8 @@
 //! NVIDIA GPUs through NVML, which is loaded at run time: a machine without the driver needs nothing.
 //!
 //! The library is opened only in the process that reads devices, and stays open until that process ends: closing it
-//! could block as any other call. Each GPU is opened for itself, since the first call of one may hang alone. Limits are read from each board; products differ.
+//! could block as any other call. Each GPU is opened for itself, since the first call of one may hang alone. Limits are
+//! read from each board; products differ.
 
 mod board;
 mod clock;

@@ -108,8 +108,8 @@ impl Reader {
         Self { calls, found }
     }
 
-    /// What there is, once the drivers have been opened, or those boards that can be. The first of several answers in which `is_enough` holds; none
-    /// where devices are not read any more.
+    /// What there is, once the drivers have been opened, or those boards that can be. The first of several answers in which
+    /// `is_enough` holds; none where devices are not read any more.
     pub(super) async fn found(&self, is_enough: impl Fn(&Inventory) -> bool) -> Option<Inventory> {
         let mut found = self.found.clone();
         let told = found.wait_for(|found| found.as_ref().is_some_and(&is_enough)).await;
