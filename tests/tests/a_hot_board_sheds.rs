@@ -108,11 +108,12 @@ struct Seen {
     in_a_row: usize,
 }
 
-fn tell(mut reactions: Vec<Duration>) {
-    reactions.sort_unstable();
-    let (median, longest) = (reactions.get(reactions.len() / 2), reactions.last());
+fn tell(reactions: &[Duration]) {
+    let mut sorted = reactions.to_vec();
+    sorted.sort_unstable();
+    let (median, longest) = (sorted.get(sorted.len() / 2), sorted.last());
     println!("the last request to a heated board began after {median:?} (median), {longest:?} (longest)");
-    println!("all {}: {reactions:?}", reactions.len());
+    println!("all {} in their order: {reactions:?}", reactions.len());
 }
 
 #[tokio::test]
@@ -136,7 +137,7 @@ async fn a_critical_board_gets_no_request_until_it_is_cool_again() -> Result<()>
             cluster.status().is_ok_and(|status| status["nodes"][node - 1]["boards"][0]["band"] == "critical")
         })?;
     }
-    tell(reactions);
+    tell(&reactions);
     let heated = replica_of(&status, 1)?;
     put_on(&http_of(&cluster, &status, 1)?, "")?;
     ask_until(&client, CLIENTS_A_NODE * 2, |replica| replica == heated, |seen| seen.in_all > 0).await?;
