@@ -43,6 +43,9 @@ pub trait Replica: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Changes with each request that comes.
+    fn asked(&self) -> watch::Receiver<()>;
+
     /// How much it has computed: rises with every batch, canaries included. Costs little, for it is asked ten times a
     /// second.
     fn progress(&self) -> u64;

@@ -21,6 +21,7 @@ mod sensing;
 use clock_watch::ClockWatch;
 pub use clock_watch::HeldBy;
 use ladder::{Ladder, Signs};
+pub use pace::FAST as PAUSE_AT_WORK;
 use pace::Pace;
 use punctuality::Punctuality;
 pub use punctuality::{Driver, READING_DEADLINE};

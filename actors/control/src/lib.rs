@@ -17,7 +17,7 @@ mod restart;
 mod thermal;
 
 pub use backoff::Backoff;
-pub use board::{BoardControl, Driver, HeldBy, Judged, READING_DEADLINE};
+pub use board::{BoardControl, Driver, HeldBy, Judged, PAUSE_AT_WORK, READING_DEADLINE};
 pub use faults::{Consequence, Xid, xid};
 pub use lifecycle::{Action, Cure, Event, Lifecycle, Stage};
 pub use load::LoadEstimate;

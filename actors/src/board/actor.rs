@@ -6,7 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use helixflow_control::{BoardControl, Consequence, Driver, HeldBy, Judged, READING_DEADLINE, xid};
+use helixflow_control::{
+    BoardControl, Consequence, Driver, HeldBy, Judged, PAUSE_AT_WORK, READING_DEADLINE, xid,
+};
 use helixflow_model::{BoardReading, BoardStanding, ClockControl};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::watch;
@@ -228,15 +230,25 @@ impl<R: Replica> BoardState<R> {
         }
     }
 
-    /// Reads again after this time, or as soon as another board begins to bring no readings.
+    /// Reads again after this time, or as soon as another board begins to bring no readings, or work comes to one that is
+    /// at rest.
     fn read_after(&mut self, rest: Duration, myself: &ActorRef<Letter<BoardMessage>>) {
         let (to, mailbox) = (myself.clone(), self.station.mailbox.clone());
         // An alarm that came during the reading counts still.
         let mut alarmed = self.alarmed.clone();
         self.alarmed.mark_unchanged();
+        let work = Progress::work(&self.roster.borrow(), &self.board.info().board);
         tokio::spawn(async move {
-            // Over or not: either way it is time to read.
-            let _ = tokio::time::timeout(rest, alarmed.changed()).await;
+            let begins = async {
+                tokio::time::sleep(PAUSE_AT_WORK).await;
+                work.await;
+            };
+            // Whichever comes first: it is time to read then.
+            tokio::select! {
+                () = tokio::time::sleep(rest) => {}
+                () = begins => {}
+                _ = alarmed.changed() => {}
+            }
             let _ = to.cast(mailbox.letter(BoardMessage::Read));
         });
     }

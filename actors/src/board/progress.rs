@@ -1,8 +1,11 @@
-//! Whether the shards of a board compute: tokens come from the device itself, and no driver call is needed to see them.
+//! Whether the shards of a board compute, or are about to: tokens come from the device itself, and no driver call is needed
+//! to see them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use helixflow_model::{BoardId, Fence};
 use tokio::time::Instant;
 
@@ -19,6 +22,26 @@ pub(super) struct Progress {
 }
 
 impl Progress {
+    /// Returns once a request comes to one of the board's shards; never where it has none.
+    pub(super) fn work<R: Replica>(
+        roster: &Roster<R>,
+        board: &BoardId,
+    ) -> impl Future<Output = ()> + Send + use<R> {
+        let mut asked: FuturesUnordered<_> = replicas(roster, board)
+            .map(|(_, replica)| replica.asked())
+            .map(|mut asked| async move { asked.changed().await.is_ok() })
+            .collect();
+        async move {
+            // A shard that has gone is asked nothing any more.
+            while let Some(is_asked) = asked.next().await {
+                if is_asked {
+                    return;
+                }
+            }
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Looks at the board's shards; whether one of them has computed anything of late, or has only just come. A board
     /// without shards has nothing to compute, and nothing that speaks against it.
     pub(super) fn look<R: Replica>(&mut self, roster: &Roster<R>, board: &BoardId) -> bool {
@@ -26,16 +49,23 @@ impl Progress {
             Some((before, at)) if *before == count => *at,
             _ => Instant::now(),
         };
-        self.counts = roster
-            .values()
-            .filter_map(|seat| Some((seat.assignment.fence(), seat.replica.as_ref()?)))
-            .filter(|(_, replica)| is_on(replica.as_ref(), board))
+        self.counts = replicas(roster, board)
             .map(|(fence, replica)| (fence, replica.progress()))
             .map(|(fence, count)| (fence, (count, since(&fence, count))))
             .collect();
         let mut moved = self.counts.values().map(|(_, at)| at.elapsed() < PROGRESS_WITHIN);
         self.counts.is_empty() || moved.any(|recently| recently)
     }
+}
+
+/// The board's shards.
+fn replicas<'r, R: Replica>(
+    roster: &'r Roster<R>,
+    board: &'r BoardId,
+) -> impl Iterator<Item = (Fence, &'r R)> {
+    let replicas =
+        roster.values().filter_map(|seat| Some((seat.assignment.fence(), seat.replica.as_deref()?)));
+    replicas.filter(|(_, replica)| is_on(*replica, board))
 }
 
 /// Whether a replica computes on the board.

@@ -95,6 +95,10 @@ impl Replica for Nobody {
         match *self {}
     }
 
+    fn asked(&self) -> watch::Receiver<()> {
+        match *self {}
+    }
+
     fn progress(&self) -> u64 {
         match *self {}
     }

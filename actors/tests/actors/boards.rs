@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use helixflow_control::READING_DEADLINE;
+use helixflow_control::{PAUSE_AT_WORK, READING_DEADLINE};
 use helixflow_env::Env;
 use helixflow_model::{Band, BoardReport, NodeReport, Permille, ReplicaPhase};
 use tokio::time::Instant;
@@ -42,6 +42,37 @@ async fn a_board_that_blocks_is_noticed_within_two_readings_and_stalls_nobody() 
     assert!(readings >= 50, "the other board was read {readings} times in a minute");
     let report = node.reports().latest().expect("a report");
     assert!(board(&report, &well).age < Duration::from_secs(2) && report.age < Duration::from_secs(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_board_at_rest_is_read_as_soon_as_work_comes_and_as_often_as_one_that_works() {
+    let env = Env::simulated(9);
+    let coordinator = Coordinator::start(&env).await;
+    let (host, _log) = FakeHost::new(Mood::Well);
+    let board = FakeBoard::new("gpu-0");
+    let _node = start_with(&env, &host, [&board]).await;
+    coordinator.order(5, &[(1, 1)]);
+    coordinator.phase(1, 1, ReplicaPhase::Ready).await;
+    let at_rest = |asked: &Vec<(Instant, bool)>| match asked[..] {
+        [.., (one, _), (other, _)] => other - one > 5 * PAUSE_AT_WORK,
+        _ => false,
+    };
+    let mut asked = board.asked.subscribe();
+    drop(in_time(asked.wait_for(at_rest)).await.expect("a board that lives"));
+    let before = board.asked.borrow().len();
+
+    tokio::time::sleep(3 * PAUSE_AT_WORK).await;
+    let begun = Instant::now();
+    host.asked.send_replace(());
+    in_time(asked.changed()).await.expect("a board that lives");
+    assert_eq!((begun.elapsed(), board.asked.borrow().len()), (Duration::ZERO, before + 1));
+
+    while begun.elapsed() < 20 * PAUSE_AT_WORK {
+        host.asked.send_replace(());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let readings = board.asked.borrow().len() - before;
+    assert!((15..=21).contains(&readings), "{readings} readings in two seconds of work");
 }
 
 #[tokio::test(start_paused = true)]

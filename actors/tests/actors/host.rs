@@ -34,6 +34,8 @@ pub(crate) enum Mood {
 
 pub(crate) struct FakeHost {
     pub(crate) mood: watch::Sender<Mood>,
+    /// Told of a request to each part.
+    pub(crate) asked: watch::Sender<()>,
     log: mpsc::UnboundedSender<String>,
 }
 
@@ -41,13 +43,14 @@ pub(crate) struct FakeReplica {
     name: String,
     computed: AtomicU64,
     mood: watch::Receiver<Mood>,
+    asked: watch::Sender<()>,
     log: mpsc::UnboundedSender<String>,
 }
 
 impl FakeHost {
     pub(crate) fn new(mood: Mood) -> (Arc<Self>, mpsc::UnboundedReceiver<String>) {
         let (log, read) = mpsc::unbounded_channel();
-        (Arc::new(Self { mood: watch::Sender::new(mood), log }), read)
+        (Arc::new(Self { mood: watch::Sender::new(mood), asked: watch::Sender::default(), log }), read)
     }
 
     fn note(&self, what: &str, assignment: &Assignment) {
@@ -80,8 +83,8 @@ impl Host for FakeHost {
             Mood::WillNeverLoad => return Err(Fault::lasting("half a model is not served")),
             _ => {}
         }
-        let (mood, log) = (self.mood.subscribe(), self.log.clone());
-        Ok(FakeReplica { name: name(assignment), computed: AtomicU64::new(0), mood, log })
+        let (mood, asked, log) = (self.mood.subscribe(), self.asked.clone(), self.log.clone());
+        Ok(FakeReplica { name: name(assignment), computed: AtomicU64::new(0), mood, asked, log })
     }
 }
 
@@ -92,6 +95,10 @@ impl Replica for FakeReplica {
 
     fn load(&self) -> LoadReport {
         LoadReport { queued: 3, ..LoadReport::default() }
+    }
+
+    fn asked(&self) -> watch::Receiver<()> {
+        self.asked.subscribe()
     }
 
     fn progress(&self) -> u64 {

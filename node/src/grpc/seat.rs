@@ -69,6 +69,7 @@ mod tests {
     use helixflow_model::{
         Epoch, Generation, LayerRange, LoadReport, ModelId, NumericsClass, ReplicaAssignment, ReplicaId,
     };
+    use tokio::sync::watch;
     use tonic::Code;
 
     use super::*;
@@ -84,6 +85,10 @@ mod tests {
 
         fn load(&self) -> LoadReport {
             LoadReport::default()
+        }
+
+        fn asked(&self) -> watch::Receiver<()> {
+            watch::Sender::default().subscribe()
         }
 
         fn progress(&self) -> u64 {

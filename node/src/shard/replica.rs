@@ -15,7 +15,7 @@ use helixflow_proto::context::Priority;
 use helixflow_proto::error::{Reason, invalid, invalid_because, status};
 use helixflow_proto::v1;
 use sha2::{Digest, Sha256};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tonic::Status;
 
@@ -39,6 +39,8 @@ pub(crate) struct ShardReplica {
     meter: Meter,
     /// The place on a board; none on a machine without one.
     seat: Option<Seat>,
+    /// Told of each request.
+    asked: watch::Sender<()>,
 }
 
 /// A checked request.
@@ -66,7 +68,8 @@ impl ShardReplica {
         let first = text.tokenizer.bos().unwrap_or_default();
         let health = Health::try_out(&engine, first).await?;
         let meter = Meter::new(&assignment.spec.id);
-        Ok(Self { assignment, engine: Arc::new(engine), text: Arc::new(text), health, meter, seat })
+        let (engine, text, asked) = (Arc::new(engine), Arc::new(text), watch::Sender::default());
+        Ok(Self { assignment, engine, text, health, meter, seat, asked })
     }
 
     /// Tokenizer and chat template.
@@ -98,6 +101,7 @@ impl ShardReplica {
             priority: rank(priority),
         };
         let running = self.engine.submit(request, Box::new(sink)).map_err(|error| refusal(&error))?;
+        self.asked.send_replace(());
         Ok(TokenStream::new(start, items, overrun, deadline, running))
     }
 
@@ -140,6 +144,10 @@ impl Replica for ShardReplica {
 
     fn boards(&self) -> Vec<BoardId> {
         self.seat.iter().map(|seat| seat.board().clone()).collect()
+    }
+
+    fn asked(&self) -> watch::Receiver<()> {
+        self.asked.subscribe()
     }
 
     fn progress(&self) -> u64 {

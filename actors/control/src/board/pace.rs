@@ -1,11 +1,14 @@
 //! How soon to read again: ten times a second where something may happen, once a second where nothing does.
+//!
+//! That a board begins to work shows in its next reading. Whoever knows sooner, since requests come to it, may read it before
+//! that, but no sooner than a board that works.
 
 use std::time::Duration;
 
 use helixflow_model::{Band, BoardReading, BoardStanding, Duty, MilliCelsius};
 
 /// Where the board works, is warm or changes.
-const FAST: Duration = Duration::from_millis(100);
+pub const FAST: Duration = Duration::from_millis(100);
 
 /// Where it is cool and idle: then a reading costs more CPU than it is worth.
 const SLOW: Duration = Duration::from_secs(1);
