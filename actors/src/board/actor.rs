@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::clock::{Clock, Hold, Releases};
 use super::latest::{Readings, Taken, driver_is_silent};
-use super::progress::Progress;
+use super::progress::{Progress, work};
 use super::{Board, BoardError, ClockError};
 use crate::host::Replica;
 use crate::mailbox::{Letter, Mailbox};
@@ -149,6 +149,8 @@ impl<R: Replica> BoardState<R> {
     /// One reading, and all that follows from it.
     async fn step(&mut self, myself: &ActorRef<Letter<BoardMessage>>) {
         let began = Instant::now();
+        // What comes during the reading is news already.
+        let work = work(self.roster.clone(), self.board.info().board.clone());
         let reading = self.read().await;
         let driver = self.driver();
         let now = self.began.elapsed();
@@ -171,7 +173,7 @@ impl<R: Replica> BoardState<R> {
         });
         // A driver that did not answer gets the whole pause.
         let spent = if self.late { Duration::ZERO } else { began.elapsed() };
-        self.read_after(next_read.saturating_sub(spent), myself);
+        self.read_after(next_read.saturating_sub(spent), work, myself);
     }
 
     async fn read(&mut self) -> Option<BoardReading> {
@@ -232,21 +234,23 @@ impl<R: Replica> BoardState<R> {
 
     /// Reads again after this time, or as soon as another board begins to bring no readings, or work comes to one that is
     /// at rest.
-    fn read_after(&mut self, rest: Duration, myself: &ActorRef<Letter<BoardMessage>>) {
+    fn read_after(
+        &mut self,
+        rest: Duration,
+        work: impl Future<Output = ()> + Send + 'static,
+        myself: &ActorRef<Letter<BoardMessage>>,
+    ) {
         let (to, mailbox) = (myself.clone(), self.station.mailbox.clone());
         // An alarm that came during the reading counts still.
         let mut alarmed = self.alarmed.clone();
         self.alarmed.mark_unchanged();
-        let work = Progress::work(&self.roster.borrow(), &self.board.info().board);
         tokio::spawn(async move {
-            let begins = async {
-                tokio::time::sleep(PAUSE_AT_WORK).await;
-                work.await;
-            };
+            // Side by side: work that comes within the pause counts too.
+            let begins = async { tokio::join!(tokio::time::sleep(PAUSE_AT_WORK), work) };
             // Whichever comes first: it is time to read then.
             tokio::select! {
                 () = tokio::time::sleep(rest) => {}
-                () = begins => {}
+                _ = begins => {}
                 _ = alarmed.changed() => {}
             }
             let _ = to.cast(mailbox.letter(BoardMessage::Read));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use helixflow_model::{BoardId, Fence};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::host::Replica;
@@ -22,26 +23,6 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Returns once a request comes to one of the board's shards; never where it has none.
-    pub(super) fn work<R: Replica>(
-        roster: &Roster<R>,
-        board: &BoardId,
-    ) -> impl Future<Output = ()> + Send + use<R> {
-        let mut asked: FuturesUnordered<_> = replicas(roster, board)
-            .map(|(_, replica)| replica.asked())
-            .map(|mut asked| async move { asked.changed().await.is_ok() })
-            .collect();
-        async move {
-            // A shard that has gone is asked nothing any more.
-            while let Some(is_asked) = asked.next().await {
-                if is_asked {
-                    return;
-                }
-            }
-            std::future::pending::<()>().await;
-        }
-    }
-
     /// Looks at the board's shards; whether one of them has computed anything of late, or has only just come. A board
     /// without shards has nothing to compute, and nothing that speaks against it.
     pub(super) fn look<R: Replica>(&mut self, roster: &Roster<R>, board: &BoardId) -> bool {
@@ -55,6 +36,44 @@ impl Progress {
             .collect();
         let mut moved = self.counts.values().map(|(_, at)| at.elapsed() < PROGRESS_WITHIN);
         self.counts.is_empty() || moved.any(|recently| recently)
+    }
+}
+
+/// Returns once a request comes to one of the board's shards, those that come meanwhile included. It listens from the call
+/// on.
+pub(super) fn work<R: Replica>(
+    mut roster: watch::Receiver<Roster<R>>,
+    board: BoardId,
+) -> impl Future<Output = ()> + Send {
+    let mut asked = Box::pin(requests(&roster.borrow_and_update(), &board));
+    async move {
+        loop {
+            tokio::select! {
+                () = &mut asked => return,
+                changed = roster.changed() => if changed.is_err() {
+                    // The node ends.
+                    std::future::pending::<()>().await;
+                },
+            }
+            asked.set(requests(&roster.borrow_and_update(), &board));
+        }
+    }
+}
+
+/// Returns once a request comes to one of these shards; never where there is none.
+fn requests<R: Replica>(roster: &Roster<R>, board: &BoardId) -> impl Future<Output = ()> + Send + use<R> {
+    let mut asked: FuturesUnordered<_> = replicas(roster, board)
+        .map(|(_, replica)| replica.asked())
+        .map(|mut asked| async move { asked.changed().await.is_ok() })
+        .collect();
+    async move {
+        // A shard that has gone is asked nothing any more.
+        while let Some(is_asked) = asked.next().await {
+            if is_asked {
+                return;
+            }
+        }
+        std::future::pending::<()>().await;
     }
 }
 
