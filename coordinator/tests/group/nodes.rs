@@ -7,8 +7,9 @@ use helixflow_policy::routing::{Own, PickContext, pick};
 use helixflow_proto::hello::{Hello, HelloClientLayer};
 use helixflow_proto::v1::telemetry_service_client::TelemetryServiceClient;
 use helixflow_proto::v1::{
-    AddModelRequest, Band, BoardReport, BoardStanding, ClockControl, DeviceKind, Duty, JoinNodeRequest,
-    ModelSpec, NodePart, NodeReport, ReplicaPhase, ReplicaReport, StatusRequest, WatchNodeRequest,
+    AddModelRequest, Band, BoardReport, BoardStanding, ClockControl, Consistency, DeviceKind, Duty,
+    JoinNodeRequest, ModelSpec, NodePart, NodeReport, ReplicaPhase, ReplicaReport, StatusRequest,
+    WatchNodeRequest,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -91,7 +92,9 @@ async fn a_node_that_reports_gets_a_replica_and_is_told_at_once() {
     let [assignment] = &second.assignments[..] else { panic!("{second:?}") };
     assert_eq!((assignment.first_layer, assignment.end_layer), (0, 4));
     assert_eq!(assignment.model.as_ref().map(|m| m.id.as_str()), Some("m"));
-    let status = cluster.client(3).status(StatusRequest::default()).await.expect("a status").into_inner();
+    // Of the coordinators only the one that was watched is known to have heard of the replica.
+    let confirmed = StatusRequest { consistency: Consistency::Confirmed.into() };
+    let status = cluster.client(3).status(confirmed).await.expect("a status").into_inner();
     let placed = &status.models[0].replicas;
     assert_eq!(placed.len(), 1);
     assert_eq!(placed[0].reason, "fewer replicas than the 1 to keep");
