@@ -10,14 +10,15 @@ Boards are the physical model of `helixflow-physics`, engines a model of continu
 code that runs in production. Policies: (a) round-robin, (b) least-loaded, thermally blind, (c) power of two choices, (d) a
 static clock cap, (e) a static power cap, (f) HelixFlow, (g) HelixFlow with the thermal term of its routing at zero. Under
 one seed all see the same requests, boards and air, so differences are paired: given are their means with intervals of 95 %
-(Student's t over seeds). One gateway takes all requests, so all know how many are at each board, exactly and at once; (f) and
-(g) besides know of which the first token is still to come, as one gateway does and as several do of their own requests alone.
-What reports tell is up to a second old. The caps of (d) and (e) are the best of a small grid on the scenario itself, which
-favours them. Good is a request whose first token and whose mean gap between tokens keep to what its product can do with a
-full batch; one that is refused, or that does not end while it could still be good, is not. The p99 is of those that end, and
-its mean over the seeds is shown. Throttling is software or hardware
-slowdown for heat (0x20, 0x40); power capping, power brake and the clock that was given up on request are told apart.
-A scenario counts where (b) throttles for more than 2 % of the boards' time at 70 to 90 % load.
+(Student's t over seeds). One gateway takes all requests, so all know how many are at each board, exactly and at once; (f)
+and (g) besides know of which the first token is still to come, as one gateway does and as several do of their own requests
+alone. What reports tell is up to a second old. The caps of (d) and (e) are chosen from a small grid on the scenario itself:
+of those within 0.1 % of the best goodput the one that throttles least. Every clock may be set, and orders are obeyed at
+once; there is no placement, no relief, no report that is lost. Good is a request whose first token and whose mean gap
+between tokens keep to what its product can do with a full batch; one that is refused, or that does not end while it could
+still be good, is not. The p99 is of those that end, and its mean over the seeds is shown. Throttling is software or
+hardware slowdown for heat (0x20, 0x40); power capping, power brake and the clock that was given up on request are told
+apart. A scenario counts where (b) throttles for more than 2 % of the boards' time at 70 to 90 % load.
 ";
 
 /// The page, with links to the plots of these names.
@@ -149,11 +150,10 @@ fn trials(page: &mut String, scenario: &ScenarioFindings) {
         page,
         format_args!(
             "### What was tried before\n\n{:.1} hours of the peak at the smallest size, with a seed of its own. At a static clock of {:.1} % the boards can just \
-             compute what is asked of them, however long it waits; the rise is then {:.1} K, and no policy that serves the load does with much less: power grows faster \
-             than the clock, so a board that is spared heats another by more. (f) at a cap is its routing over boards whose clock \
+             compute what is asked of them, however long it waits; the rise is then {:.1} K. That bounds clocks that are the same for \
+             all boards, and no others. (f) at a cap is its routing over boards whose clock \
              somebody else holds down, which its governor leaves to them. Of what was tried and is no worse than (b) in goodput \
-             (within 0.1 %) and p99 (within 2 %), the lowest rise is {:.1} K, {:.0} % below (b)'s: beyond that, a lower rise is \
-             bought with later first tokens, or with slower ones.\n",
+             (within 0.1 %) and p99 (within 2 %), the lowest rise is {:.1} K, {:.0} % below (b)'s.\n",
             scenario.trial_hours,
             scenario.rise_bound_clock * 100.0,
             scenario.rise_bound,
