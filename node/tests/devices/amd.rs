@@ -174,8 +174,8 @@ async fn a_card_is_found_by_its_labels_and_tells_its_own_limits() {
     assert_eq!((info.board.as_str(), info.kind), ("amd-7f3cde1a90b2", DeviceKind::Amd));
     assert_eq!(info.name, "AMD Instinct MI300X");
     let limits = BoardLimits {
-        operating: None,
-        slowdown: Some(MilliCelsius(100_000)),
+        operating: Some(MilliCelsius(100_000)),
+        slowdown: None,
         shutdown: Some(MilliCelsius(105_000)),
         memory: Some(MilliCelsius(105_000)),
         power_least: Some(MilliWatts(187_000)),

@@ -16,8 +16,8 @@ pub(crate) const MEMORY_DEFAULT: f64 = 92.0;
 /// told; the datacenter boards that tell both have two to four.
 const FIRMWARE_BEFORE_HARDWARE: f64 = 3.0;
 
-/// Beyond the firmware's limit by this much a board counts as critical: whole-degree sensors touch the limit itself in
-/// normal work.
+/// Beyond the firmware's limit by this much a place counts as critical. At the limit itself it does not: there the firmware
+/// holds a die or a memory whose clock nobody else lowers, and that is hot.
 const CRITICAL_OVER: f64 = 2.0;
 
 /// At the latest this much under the hardware's slowdown.
@@ -63,7 +63,7 @@ impl Limit {
     }
 
     pub(super) fn memory(limits: BoardLimits, default: f64) -> Self {
-        Self::new(limits.memory.map_or(default, super::degrees), 0.0)
+        Self::new(limits.memory.map_or(default, super::degrees), CRITICAL_OVER)
     }
 
     const fn new(costs: f64, critical_over: f64) -> Self {
@@ -119,6 +119,14 @@ mod tests {
     fn critical_lies_under_the_hardwares_slowdown() {
         assert_eq!(Limit::core(limits(Some(87), Some(89)), CORE_DEFAULT).critical(), 88.0);
         assert_eq!(Limit::core(limits(Some(85), Some(89)), CORE_DEFAULT).critical(), 87.0);
+    }
+
+    #[test]
+    fn a_place_that_firmware_holds_at_its_limit_is_not_critical() {
+        let core = Limit::core(limits(Some(100), None), CORE_DEFAULT);
+        let told = BoardLimits { memory: Some(MilliCelsius(95_000)), ..BoardLimits::default() };
+        let memory = Limit::memory(told, MEMORY_DEFAULT);
+        assert_eq!((core.critical(), memory.critical()), (102.0, 97.0));
     }
 
     #[test]

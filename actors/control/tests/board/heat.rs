@@ -49,6 +49,18 @@ fn an_overheated_aisle_throttles_boards_alone_and_none_that_is_governed() {
 }
 
 #[test]
+fn a_board_that_firmware_alone_holds_at_its_limit_is_hot_and_keeps_its_work() {
+    for parameters in PRODUCTS {
+        let product = product(parameters, 54.0, 0.6, 5);
+        let record = Rig::new(product, ClockControl::MonitorOnly).run(3600.0, |_| 1.0, |_| 54.0);
+        let standing = record.judged.unwrap().standing;
+        assert!(record.throttled > 600.0, "{}: {} s throttled", parameters.key, record.throttled);
+        assert!(record.bands.iter().all(|band| *band < Band::Critical), "{}", parameters.key);
+        assert_eq!((standing.band, standing.duty), (Band::Hot, Duty::NoNewShards), "{}", parameters.key);
+    }
+}
+
+#[test]
 fn little_speed_is_lost_against_the_firmware_that_lets_the_board_throttle() {
     for parameters in PRODUCTS {
         let speed = [ClockControl::MonitorOnly, ClockControl::Governed].map(|control| {

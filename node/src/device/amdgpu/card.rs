@@ -250,9 +250,11 @@ fn limits(device: &Path, hwmon: &Hwmon, core: &str) -> BoardLimits {
         told => told,
     };
     let steps = files::sensed(&device.join("pp_dpm_sclk"), |text| Some(clocks(text))).live();
+    // `crit` is where the firmware begins to hold the clock down, `emergency` where it turns the board off
+    // (`smu_v13_0_6_get_thermal_temperature_range` of the kernel); nothing tells of a hard slowdown.
     BoardLimits {
-        operating: None,
-        slowdown: degrees(core, "crit"),
+        operating: degrees(core, "crit"),
+        slowdown: None,
         shutdown: degrees(core, "emergency"),
         memory: degrees("mem", "crit"),
         power_least,
