@@ -3,7 +3,8 @@
 //! ```text
 //! scenarios     the days that are simulated, from `chaos/scenarios`
 //! plan          sizes, hours and seeds
-//! study         chooses static caps, runs all, judges
+//! study         runs all, judges
+//!  ├─ trials      chooses the static caps
 //!  ├─ work        runs on threads
 //!  ├─ figure      what is compared
 //!  ├─ statistics  means, intervals, paired differences
@@ -22,6 +23,7 @@ mod report;
 pub mod scenarios;
 mod statistics;
 mod study;
+mod trials;
 mod work;
 
 pub use figure::Figure;
@@ -30,4 +32,5 @@ pub use machine::Machine;
 pub use plan::Scale;
 pub use report::{ReportError, make_folders, write};
 pub use statistics::Interval;
-pub use study::{Options, ScenarioFindings, Study, StudyError, Trial, study};
+pub use study::{Options, ScenarioFindings, Study, StudyError, study};
+pub use trials::Trial;

@@ -18,7 +18,7 @@ fn small() -> Study {
     let mut done = Vec::new();
     let study =
         study(&options, &RealDisk, &mut |progress| done.push((progress.done, progress.steps))).unwrap();
-    assert!(done.iter().any(|(done, steps)| done == steps && *steps == 4 * 2 * 7), "{:?}", done.last());
+    assert!(done.iter().any(|(done, steps)| done == steps && *steps == 4 * 2 * 12), "{:?}", done.last());
     study
 }
 
@@ -28,8 +28,8 @@ fn a_small_study_finds_throttling_in_every_scenario_and_leaves_its_report() {
     for scenario in &study.scenarios {
         let part = &scenario.parts[0];
         assert!(part.counts, "{}: (b) throttles for {}", scenario.name, part.least_loaded_throttles);
-        assert_eq!(part.policies.iter().map(|policy| policy.letter).collect::<String>(), "abcdefg");
-        assert!(scenario.rise_bound > 0.0 && scenario.rise_bound_clock < 1.0);
+        assert_eq!(part.policies.iter().map(|policy| policy.letter).collect::<String>(), "abcdefghijkl");
+        assert!(scenario.rise_bound > 0.0 && scenario.rise_bound < scenario.blind_rise);
     }
     let folder = tempfile::tempdir().unwrap();
     let (report, rows) = (folder.path().join("heat"), folder.path().join("bench"));

@@ -4,9 +4,11 @@
 //! between, clocks stand still. What is coarser than in production:
 //! - boards are read twice a second (up to ten times), for heat moves slowly: a die gains at most some degrees a second,
 //!   and the physical model's own firmware looks at it four times a second;
+//! - what the governor orders is done at once and never refused;
 //! - nodes report once a second and all at once (one to four times, each for itself), and the table is built once with
-//!   all of it; so a report is half a second old on average, as in production;
-//! - one gateway takes all requests, and it knows within a tick of each that begins to be answered, and of each that ends.
+//!   all of it; so a report is half a second old on average, as in production, but its age counts as nothing;
+//! - one gateway takes all requests, and it knows within a tick of each that begins to be answered, and of each that ends;
+//! - shards stay where they are: there is no placement and no relief.
 
 mod boards;
 mod governor;
@@ -17,9 +19,11 @@ use std::ops::Range;
 use std::time::Duration;
 
 use helixflow_physics::Parameters;
+use serde::Serialize;
 
 use crate::arrivals::HOUR;
 use crate::outcome::{Moment, Outcome};
+use crate::random::{Stream, bits};
 use crate::room::Room;
 use crate::{Arrivals, Done, Objective, Policy, ProductName, Request, Scenario, Serving};
 use boards::Boards;
@@ -53,9 +57,21 @@ pub struct Span {
 pub struct Setting {
     /// The policy.
     pub policy: Policy,
-    /// For a static cap: the share of the highest clock, or of the highest power limit. Under our governor: the share of the
-    /// highest clock to which somebody else has capped the boards, whom it then leaves in charge. Others leave it at 1.
-    pub cap: f64,
+    /// What somebody else has capped on every board, all day; our governor leaves such a clock to them.
+    pub cap: Option<Cap>,
+}
+
+/// A static cap.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cap {
+    /// Of the clock, as a share of the highest.
+    Clock(f64),
+    /// Of the power, as a share of the highest limit.
+    Power(f64),
+    /// Of the clock, board by board: the highest at which its die, working without a pause in the air of the run's
+    /// beginning, rises no more than so many K over its inlet.
+    Rise(f64),
 }
 
 /// A fleet cannot be built.
@@ -93,6 +109,12 @@ pub fn run(scenario: &Scenario, span: Span, setting: Setting, seed: u64) -> Resu
     let capacity = serving.capacity * span.boards as f64;
     fleet.run(Arrivals::new(&scenario.load.share, &scenario.requests, capacity, begin, seed), begin);
     Ok(fleet.desk.outcome)
+}
+
+/// A board of a product, by its number in the fleet: what it is made of, and the seed of what is its own.
+pub(crate) fn varied(parameters: Parameters, board: usize, seed: u64) -> (u64, Parameters) {
+    let own = bits(seed, Stream::Physics, board as u64);
+    (own, parameters.varied(own))
 }
 
 /// Where requests come in, and where it is noted what becomes of them.

@@ -29,11 +29,6 @@ impl Histogram {
         }
     }
 
-    pub(crate) fn merge(&mut self, other: &Self) {
-        self.counts.iter_mut().zip(&other.counts).for_each(|(count, more)| *count += more);
-        self.total += other.total;
-    }
-
     /// The time, in seconds, below which this share of them lies, to one per cent; none where nothing was counted. Within
     /// a step the counts are taken to lie evenly.
     pub fn quantile(&self, share: f64) -> Option<f64> {
@@ -64,18 +59,5 @@ mod tests {
             let quantile = times.quantile(share).unwrap();
             assert!((quantile / (10.0 * share) - 1.0).abs() < 0.01, "{share}: {quantile}");
         }
-    }
-
-    #[test]
-    fn what_is_merged_counts_as_if_it_had_been_added() {
-        let (mut one, mut other, mut all) =
-            (Histogram::default(), Histogram::default(), Histogram::default());
-        for (n, seconds) in [0.01, 0.5, 3.0, 5000.0].into_iter().enumerate() {
-            let half = if n % 2 == 0 { &mut one } else { &mut other };
-            half.add(seconds);
-            all.add(seconds);
-        }
-        one.merge(&other);
-        assert_eq!(one, all);
     }
 }

@@ -12,12 +12,13 @@ mod random;
 mod room;
 mod scenario;
 mod serving;
+mod steady;
 
 pub use arrivals::{Arrival, Arrivals};
-pub use bound::lowest_serving_clock;
+pub use bound::lowest_serving_rise;
 pub use curve::Curve;
 pub use engine::{Activity, Done, Engine, EngineSpec, Request, StepTime};
-pub use fleet::{FleetError, Setting, Span, run};
+pub use fleet::{Cap, FleetError, Setting, Span, run};
 pub use histogram::Histogram;
 pub use outcome::{Counts, Held, Outcome, Quarter};
 pub use policy::Policy;

@@ -1,4 +1,4 @@
-//! What a run came to, in sums that can be added up over runs.
+//! What a run came to.
 
 use helixflow_physics::Passed;
 
@@ -34,16 +34,6 @@ impl Held {
         self.requested += passed.requested;
     }
 
-    fn merge(&mut self, other: &Self) {
-        self.boards += other.boards;
-        self.software += other.software;
-        self.hardware += other.hardware;
-        self.thermal += other.thermal;
-        self.power_cap += other.power_cap;
-        self.power_brake += other.power_brake;
-        self.requested += other.requested;
-    }
-
     /// The share of boards' seconds in which heat held the clock down.
     pub fn share(&self) -> f64 {
         if self.boards > 0.0 { self.thermal / self.boards } else { 0.0 }
@@ -72,7 +62,7 @@ pub(crate) struct Moment {
     pub(crate) quarter: usize,
 }
 
-/// A run, or several together.
+/// A run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
     /// Seconds that were measured.
@@ -93,8 +83,12 @@ pub struct Outcome {
     pub held: Held,
     /// The same while the load was between 70 and 90 %.
     pub held_under_load: Held,
-    /// Clock that was given up to a limit that was asked for: seconds, each by the share of the highest clock.
-    pub given_up: f64,
+    /// Seconds of boards at work, whatever held their clocks down.
+    pub busy: f64,
+    /// The same, each second by its share of the highest clock; by `busy` it is the mean clock.
+    pub clock: f64,
+    /// The same, each second by its speed; by `busy` it is the mean speed.
+    pub work: f64,
     /// The highest rise of a die over the air at its own inlet, K.
     pub rise: f64,
     /// The highest rise of each board, summed up; by `rises` it is their mean.
@@ -143,7 +137,7 @@ impl Outcome {
     }
 
     /// Time has passed over a board.
-    pub(crate) fn pass(&mut self, passed: &Passed, moment: Moment, given_up: f64) {
+    pub(crate) fn pass(&mut self, passed: &Passed, moment: Moment) {
         self.held.add(passed);
         if self.by_quarter.len() <= moment.quarter {
             self.by_quarter.resize(moment.quarter + 1, Quarter::default());
@@ -155,35 +149,9 @@ impl Outcome {
             self.held_under_load.add(passed);
         }
         self.joules += passed.joules;
-        self.given_up += given_up * passed.seconds;
-    }
-
-    /// Adds another run's, or another part's.
-    pub fn merge(&mut self, other: &Self) {
-        self.seconds += other.seconds;
-        self.counts.arrived += other.counts.arrived;
-        self.counts.refused += other.counts.refused;
-        self.counts.finished += other.counts.finished;
-        self.counts.left += other.counts.left;
-        self.asked += other.asked;
-        self.refused += other.refused;
-        self.ended += other.ended;
-        self.good += other.good;
-        self.first.merge(&other.first);
-        self.held.merge(&other.held);
-        self.held_under_load.merge(&other.held_under_load);
-        self.given_up += other.given_up;
-        self.rise = self.rise.max(other.rise);
-        self.rise_sum += other.rise_sum;
-        self.rises += other.rises;
-        self.joules += other.joules;
-        self.tokens += other.tokens;
-        self.turned_off += other.turned_off;
-        if self.by_quarter.len() < other.by_quarter.len() {
-            self.by_quarter.resize(other.by_quarter.len(), Quarter::default());
-        }
-        let quarters = self.by_quarter.iter_mut().zip(&other.by_quarter);
-        quarters.for_each(|(sum, more)| sum.add(more.boards, more.throttled));
+        self.busy += passed.busy;
+        self.clock += passed.clock;
+        self.work += passed.work;
     }
 
     /// Requests a second that arrived: no policy has a higher goodput for long.
@@ -194,6 +162,16 @@ impl Outcome {
     /// Good requests a second.
     pub fn goodput(&self) -> f64 {
         self.good as f64 / self.seconds.max(f64::MIN_POSITIVE)
+    }
+
+    /// The share of the highest clock that boards at work lacked, to heat, to power and to what was asked for.
+    pub fn clock_lost(&self) -> f64 {
+        1.0 - self.clock / self.busy.max(f64::MIN_POSITIVE)
+    }
+
+    /// Their speed, of that at the highest clock.
+    pub fn speed(&self) -> f64 {
+        self.work / self.busy.max(f64::MIN_POSITIVE)
     }
 
     /// Joules a token.

@@ -1,5 +1,8 @@
 //! The policies that are compared: who gets a request, and what is done about clocks.
 
+use helixflow_model::ClockControl;
+use helixflow_policy::routing::Thermal;
+
 /// A policy. All see the same requests, the same air and the same boards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Policy {
@@ -17,11 +20,36 @@ pub enum Policy {
     HelixFlow,
     /// (g) The same with the thermal term of the routing at zero.
     WithoutThermalTerm,
+    /// (h) The governor on every board under the routing of (b).
+    GovernorAlone,
+    /// (i) As (b), but a prompt that is still to be computed counts as several requests, as it does for (f).
+    PromptsAlone,
+    /// (j) The routing of (f) over boards whose clocks somebody else keeps down, all to the same.
+    RoutedClockCap,
+    /// (k) The same where each board's clock is kept down by its own cooling, so that none rises further than others may.
+    RoutedRiseCap,
+    /// (l) As (f), where no clock may be set: boards are watched, and the firmware alone acts.
+    OnlyWatched,
+}
+
+/// Who picks a board for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Router {
+    /// The next one.
+    InTurn,
+    /// One of those with the fewest requests.
+    FewestOfAll,
+    /// The same with prompts that are still to be computed weighed.
+    FewestWithPrompts,
+    /// The one with fewer requests of two.
+    FewerOfTwo,
+    /// HelixFlow's own.
+    HelixFlow(Thermal),
 }
 
 impl Policy {
-    /// All, in the order of the report.
-    pub const ALL: [Self; 7] = [
+    /// Those of the study's question, in the order of the report.
+    pub const COMPARED: [Self; 7] = [
         Self::RoundRobin,
         Self::LeastLoaded,
         Self::TwoChoices,
@@ -29,6 +57,22 @@ impl Policy {
         Self::PowerCap,
         Self::HelixFlow,
         Self::WithoutThermalTerm,
+    ];
+
+    /// All: after those compared the ones that take (f) apart.
+    pub const ALL: [Self; 12] = [
+        Self::RoundRobin,
+        Self::LeastLoaded,
+        Self::TwoChoices,
+        Self::ClockCap,
+        Self::PowerCap,
+        Self::HelixFlow,
+        Self::WithoutThermalTerm,
+        Self::GovernorAlone,
+        Self::PromptsAlone,
+        Self::RoutedClockCap,
+        Self::RoutedRiseCap,
+        Self::OnlyWatched,
     ];
 
     /// As it is shown.
@@ -41,6 +85,11 @@ impl Policy {
             Self::PowerCap => "power-cap",
             Self::HelixFlow => "helixflow",
             Self::WithoutThermalTerm => "helixflow-without-thermal-term",
+            Self::GovernorAlone => "governor-alone",
+            Self::PromptsAlone => "prompts-alone",
+            Self::RoutedClockCap => "helixflow-over-clock-cap",
+            Self::RoutedRiseCap => "helixflow-over-rise-cap",
+            Self::OnlyWatched => "helixflow-only-watching",
         }
     }
 
@@ -54,11 +103,43 @@ impl Policy {
             Self::PowerCap => 'e',
             Self::HelixFlow => 'f',
             Self::WithoutThermalTerm => 'g',
+            Self::GovernorAlone => 'h',
+            Self::PromptsAlone => 'i',
+            Self::RoutedClockCap => 'j',
+            Self::RoutedRiseCap => 'k',
+            Self::OnlyWatched => 'l',
         }
     }
 
-    /// Whether our governor sits on the boards.
-    pub const fn is_governed(self) -> bool {
-        matches!(self, Self::HelixFlow | Self::WithoutThermalTerm)
+    /// Who picks.
+    pub(crate) const fn router(self) -> Router {
+        match self {
+            Self::RoundRobin => Router::InTurn,
+            Self::TwoChoices => Router::FewerOfTwo,
+            Self::LeastLoaded | Self::ClockCap | Self::PowerCap | Self::GovernorAlone => Router::FewestOfAll,
+            Self::PromptsAlone => Router::FewestWithPrompts,
+            Self::WithoutThermalTerm => Router::HelixFlow(Thermal::Zero),
+            Self::HelixFlow | Self::RoutedClockCap | Self::RoutedRiseCap | Self::OnlyWatched => {
+                Router::HelixFlow(Thermal::Counted)
+            }
+        }
+    }
+
+    /// What our control of boards may do; none where it is not there.
+    pub(crate) const fn control(self) -> Option<ClockControl> {
+        match self {
+            Self::RoundRobin
+            | Self::LeastLoaded
+            | Self::TwoChoices
+            | Self::ClockCap
+            | Self::PowerCap
+            | Self::PromptsAlone => None,
+            Self::HelixFlow
+            | Self::WithoutThermalTerm
+            | Self::GovernorAlone
+            | Self::RoutedClockCap
+            | Self::RoutedRiseCap => Some(ClockControl::Governed),
+            Self::OnlyWatched => Some(ClockControl::MonitorOnly),
+        }
     }
 }

@@ -50,6 +50,11 @@ impl<'a> Room<'a> {
         Surroundings { inlet: of_row.inlet + own + self.scenario.inlet.behind * front, ..of_row }
     }
 
+    /// The air of a board while the one in front of it draws all that it may.
+    pub(crate) fn at_work(&self, board: usize) -> Surroundings {
+        self.around(board, in_front_of(board).map_or(0.0, |_| 1.0))
+    }
+
     pub(crate) fn boards(&self) -> usize {
         self.own.len()
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use helixflow_simulator::{Outcome, Policy, Setting};
+use helixflow_simulator::{Cap, Outcome, Policy, Setting};
 use serde::Serialize;
 
 use super::figure::Figure;
@@ -21,6 +21,8 @@ const RISE_GOAL: f64 = 0.18;
 /// A part of a scenario, under all policies.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PartFindings {
+    /// Names its plots and rows.
+    pub key: &'static str,
     /// What it is.
     pub what: &'static str,
     /// Boards.
@@ -49,11 +51,13 @@ pub struct PolicyFindings {
     /// Its name.
     pub policy: &'static str,
     /// The static cap, where it has one.
-    pub cap: Option<f64>,
+    pub cap: Option<Cap>,
     /// Each figure, one value a seed.
     pub runs: BTreeMap<Figure, Vec<f64>>,
     /// The mean difference of each figure from (b)'s with the same seed.
     pub against_least_loaded: BTreeMap<Figure, Interval>,
+    /// The mean difference of (f)'s from it with the same seed.
+    pub helixflow_against: BTreeMap<Figure, Interval>,
     /// Means over the seeds of what else is told.
     pub beside: Beside,
     /// Mean share of boards that are throttled, by the quarter of an hour of the day; none where nothing was measured.
@@ -75,8 +79,10 @@ pub struct Beside {
     pub power_brake_seconds: f64,
     /// At a clock that was asked for, by the governor or statically (0x2).
     pub requested_seconds: f64,
-    /// Clock given up to what was asked for: seconds, each by its share of the highest clock.
-    pub given_up_seconds: f64,
+    /// The share of the highest clock that boards at work lacked, whatever held it down.
+    pub clock_lost: f64,
+    /// The speed of boards at work, of that at the highest clock.
+    pub speed: f64,
     /// The mean over boards of their highest rise, K.
     pub mean_rise: f64,
     /// Requests a second that arrived.
@@ -116,6 +122,27 @@ impl Runs {
         Interval::of(&self.outcomes.iter().map(of).collect::<Vec<_>>()).mean
     }
 
+    fn findings(&self, ours: &Self, blind: &Self) -> PolicyFindings {
+        let each = |of: &dyn Fn(Figure) -> Interval| {
+            Figure::ALL.into_iter().map(|figure| (figure, of(figure))).collect()
+        };
+        PolicyFindings {
+            letter: self.setting.policy.letter(),
+            policy: self.setting.policy.name(),
+            cap: self.setting.cap,
+            runs: Figure::ALL.into_iter().map(|figure| (figure, self.figure(figure))).collect(),
+            against_least_loaded: each(&|figure| self.against(blind, figure)),
+            helixflow_against: each(&|figure| ours.against(self, figure)),
+            beside: self.beside(),
+            by_quarter: self.by_quarter(),
+        }
+    }
+
+    /// The mean difference of a figure from another's with the same seed.
+    fn against(&self, other: &Self, figure: Figure) -> Interval {
+        Interval::of_pairs(&self.figure(figure), &other.figure(figure))
+    }
+
     fn beside(&self) -> Beside {
         Beside {
             board_seconds: self.mean(|outcome| outcome.held.boards),
@@ -124,7 +151,8 @@ impl Runs {
             power_cap_seconds: self.mean(|outcome| outcome.held.power_cap),
             power_brake_seconds: self.mean(|outcome| outcome.held.power_brake),
             requested_seconds: self.mean(|outcome| outcome.held.requested),
-            given_up_seconds: self.mean(|outcome| outcome.given_up),
+            clock_lost: self.mean(Outcome::clock_lost),
+            speed: self.mean(Outcome::speed),
             mean_rise: self.mean(Outcome::mean_rise),
             offered: self.mean(Outcome::offered),
             refused: self.mean(|outcome| outcome.refused as f64),
@@ -148,24 +176,13 @@ pub(super) fn judge(part: &Part, all: &[Runs]) -> Option<PartFindings> {
     let (blind, ours) = (of(Policy::LeastLoaded)?, of(Policy::HelixFlow)?);
     let boards = part.spans.first()?.boards;
     let throttles = blind.mean(|outcome| outcome.held_under_load.share());
-    let policies = all.iter().map(|runs| PolicyFindings {
-        letter: runs.setting.policy.letter(),
-        policy: runs.setting.policy.name(),
-        cap: matches!(runs.setting.policy, Policy::ClockCap | Policy::PowerCap).then_some(runs.setting.cap),
-        runs: Figure::ALL.into_iter().map(|figure| (figure, runs.figure(figure))).collect(),
-        against_least_loaded: Figure::ALL
-            .into_iter()
-            .map(|figure| (figure, Interval::of_pairs(&runs.figure(figure), &blind.figure(figure))))
-            .collect(),
-        beside: runs.beside(),
-        by_quarter: runs.by_quarter(),
-    });
     let mut checks = bars(ours, blind);
     checks.extend(goals(ours, blind));
     checks.extend(
         [Policy::ClockCap, Policy::PowerCap].into_iter().filter_map(|policy| Some(ahead(ours, of(policy)?))),
     );
     Some(PartFindings {
+        key: part.key,
         what: part.what,
         boards,
         hours: part.spans.iter().map(|span| (span.from, span.to)).collect(),
@@ -173,14 +190,13 @@ pub(super) fn judge(part: &Part, all: &[Runs]) -> Option<PartFindings> {
         requests: blind.outcomes.iter().map(|outcome| outcome.asked).sum(),
         least_loaded_throttles: throttles,
         counts: throttles > COUNTS_FROM,
-        policies: policies.collect(),
+        policies: all.iter().map(|runs| runs.findings(ours, blind)).collect(),
         checks,
     })
 }
 
 fn bars(ours: &Runs, blind: &Runs) -> Vec<Check> {
-    let against = |figure| Interval::of_pairs(&ours.figure(figure), &blind.figure(figure));
-    let (goodput, first) = (against(Figure::Goodput), against(Figure::P99Ttft));
+    let (goodput, first) = (ours.against(blind, Figure::Goodput), ours.against(blind, Figure::P99Ttft));
     vec![
         Check {
             what: "goodput not lower than (b)'s beyond the interval".to_owned(),
@@ -219,18 +235,17 @@ fn fewer(what: &str, figure: Figure, wanted: f64, is_bar: bool, ours: &Runs, bli
 }
 
 fn ahead(ours: &Runs, other: &Runs) -> Check {
-    let difference = Interval::of_pairs(&ours.figure(Figure::Goodput), &other.figure(Figure::Goodput));
-    let offered = ours.mean(Outcome::offered);
-    let reached = ours.mean(Outcome::goodput) / offered.max(f64::MIN_POSITIVE);
+    let difference = ours.against(other, Figure::Goodput);
+    let theirs = other.mean(Outcome::goodput).max(f64::MIN_POSITIVE);
+    let reached = ours.mean(Outcome::goodput) / ours.mean(Outcome::offered).max(f64::MIN_POSITIVE);
+    let [mean, low, high] =
+        [difference.mean, difference.low, difference.high].map(|value| value / theirs * 100.0);
+    let reached = reached * 100.0;
     Check {
         what: format!("goodput ahead of ({})'s", other.setting.policy.letter()),
         is_bar: false,
         found: format!(
-            "{:+.4} requests/s ({:+.4} to {:+.4}); (f) is good for {:.3} % of what arrives",
-            difference.mean,
-            difference.low,
-            difference.high,
-            reached * 100.0
+            "{mean:+.4} % ({low:+.4} to {high:+.4}); (f) is good for {reached:.3} % of what arrives"
         ),
         holds: difference.low > 0.0,
     }
@@ -251,12 +266,13 @@ mod tests {
     }
 
     fn runs(policy: Policy, outcomes: [Outcome; 3]) -> Runs {
-        Runs { setting: Setting { policy, cap: 1.0 }, outcomes: outcomes.into() }
+        Runs { setting: Setting { policy, cap: None }, outcomes: outcomes.into() }
     }
 
     fn holding(ours: [Outcome; 3]) -> Vec<bool> {
         let span = Span { boards: 64, from: 14.0, to: 15.0, run_in: 0.0 };
-        let part = Part { what: "a test", spans: vec![span], seeds: 3 };
+        let part =
+            Part { key: "64", what: "a test", spans: vec![span], seeds: 3, policies: &Policy::COMPARED };
         let blind =
             runs(Policy::LeastLoaded, [50.0, 60.0, 70.0].map(|throttled| outcome(throttled, 900, 50.0)));
         let cap = runs(Policy::ClockCap, [0.0; 3].map(|throttled| outcome(throttled, 850, 40.0)));

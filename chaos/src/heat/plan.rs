@@ -6,19 +6,18 @@ use serde::Serialize;
 /// Seconds that a fleet fills and warms up before it is measured: ten times the longest time in which a board's heat
 /// settles, about a minute.
 const RUN_IN: f64 = 600.0;
-/// Windows of a sampled hour, and how long each is, in hours.
-const WINDOWS: u32 = 2;
+/// Windows of a sampled hour, one a seed, and how long each is, in hours.
+const WINDOWS: u32 = 10;
 const WINDOW: f64 = 120.0 / 3600.0;
-/// Seeds of a sampled part, at the most: ten thousand boards spread less than sixty-four do.
-const SEEDS_SAMPLED: u64 = 3;
 
 /// How much is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scale {
-    /// A day at 64 boards and the peak hours at 512, request by request; the peak hour at 10,000, sampled.
+    /// A day at 64 boards and the peak hours at 512, request by request; the peak hour at 10,000, sampled; and once more at 64
+    /// with the policies that take ours apart.
     Full,
-    /// Half an hour of the peak at 64 boards.
+    /// Half an hour of the peak at 64 boards under all policies.
     Quick,
     /// Some minutes of it, to see that all works.
     Sample,
@@ -27,12 +26,23 @@ pub enum Scale {
 /// One size of a scenario's fleet.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Part {
+    /// Names its plots and rows.
+    pub(super) key: &'static str,
     /// What it is, for people.
     pub(super) what: &'static str,
-    /// The spans that are run one by one and added up.
+    /// Each seed runs one of them, in turn.
     pub(super) spans: Vec<Span>,
     /// Seeds.
     pub(super) seeds: u64,
+    /// Who is compared.
+    pub(super) policies: &'static [Policy],
+}
+
+impl Part {
+    /// The span of a seed.
+    pub(super) fn span(&self, seed: u64) -> Option<Span> {
+        self.spans.iter().cycle().nth(usize::try_from(seed.checked_sub(1)?).ok()?).copied()
+    }
 }
 
 /// The parts of a scenario.
@@ -40,26 +50,19 @@ pub(super) struct Part {
 pub(super) fn parts(scenario: &Scenario, scale: Scale, seeds: u64) -> Vec<Part> {
     let Peak { hours, hour } = scenario.peak;
     let span = |boards, from, to| Span { boards, from, to, run_in: RUN_IN };
+    let part = |key, what, spans| Part { key, what, spans, seeds, policies: &Policy::COMPARED };
+    let apart = |key, what, span| Part { policies: &Policy::ALL, ..part(key, what, vec![span]) };
     match scale {
         Scale::Full => vec![
-            Part { what: "a day", spans: vec![span(64, RUN_IN / 3600.0, 24.0)], seeds },
-            Part { what: "the peak hours", spans: vec![span(512, hours.0, hours.1)], seeds },
-            Part {
-                what: "the peak hour, sampled",
-                spans: windows(hour, 10_000),
-                seeds: seeds.min(SEEDS_SAMPLED),
-            },
+            part("64", "a day", vec![span(64, RUN_IN / 3600.0, 24.0)]),
+            part("512", "the peak hours", vec![span(512, hours.0, hours.1)]),
+            part("10000", "the peak hour, sampled", windows(hour, 10_000)),
+            apart("64-apart", "the peak hour, ours taken apart", span(64, hour.0, hour.1)),
         ],
-        Scale::Quick => {
-            vec![Part {
-                what: "half an hour of the peak",
-                spans: vec![span(64, hour.0, hour.0 + 0.5)],
-                seeds,
-            }]
-        }
+        Scale::Quick => vec![apart("64", "half an hour of the peak", span(64, hour.0, hour.0 + 0.5))],
         Scale::Sample => {
             let brief = Span { run_in: RUN_IN / 2.0, ..span(64, hour.0, hour.0 + 0.1) };
-            vec![Part { what: "some minutes of the peak", spans: vec![brief], seeds }]
+            vec![apart("64", "some minutes of the peak", brief)]
         }
     }
 }
@@ -87,14 +90,6 @@ pub(super) struct Job {
     pub(super) seed: u64,
 }
 
-/// Static caps that are tried, as shares of the highest clock and of the highest power limit.
-const CAPS: [f64; 5] = [0.95, 0.9, 0.85, 0.8, 0.7];
-
-/// The settings that a policy is tried with.
-pub(super) fn grid(policy: Policy) -> impl Iterator<Item = Setting> {
-    CAPS.into_iter().map(move |cap| Setting { policy, cap })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +113,9 @@ mod tests {
         let parts = parts(&scenarios::named("heat-wave").unwrap(), Scale::Full, 10);
         let sizes: Vec<_> =
             parts.iter().map(|part| (part.spans[0].boards, part.spans.len(), part.seeds)).collect();
-        assert_eq!(sizes, [(64, 1, 10), (512, 1, 10), (10_000, 2, 3)]);
+        assert_eq!(sizes, [(64, 1, 10), (512, 1, 10), (10_000, 10, 10), (64, 1, 10)]);
+        let (all, once_more) = (&parts[2], |seed| parts[2].span(seed).map(|span| span.from));
+        assert!(all.spans.windows(2).all(|pair| pair[0].to < pair[1].from));
+        assert!(once_more(1) < once_more(10) && once_more(11) == once_more(1) && once_more(0).is_none());
     }
 }

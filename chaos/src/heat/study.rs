@@ -3,23 +3,17 @@
 use std::collections::BTreeMap;
 
 use helixflow_env::Disk;
-use helixflow_simulator::{FleetError, Outcome, Policy, Scenario, Setting, Span, lowest_serving_clock, run};
+use helixflow_simulator::{FleetError, Outcome, Scenario, Setting, Span, lowest_serving_rise, run};
 use serde::Serialize;
 use tokio::time::Instant;
 
 use super::findings::{PartFindings, Runs, judge};
 use super::machine::Machine;
-use super::plan::{Job, Part, Scale, grid, parts};
+use super::plan::{Job, Part, Scale, parts};
 use super::scenarios::{ScenarioError, named};
+use super::trials::{self, Trial, Trials};
 use super::work::run_all;
 use crate::Progress;
-
-/// The seed that caps are chosen with; the study's own begin at 1.
-const TRIAL_SEED: u64 = 0;
-/// Caps whose goodput is within this share of the best are as good: of these, the one that throttles least is taken.
-const AS_GOOD: f64 = 0.001;
-/// A trial's p99 is no worse than (b)'s up to this share above it: about what one seed alone is uncertain by.
-const AS_EARLY: f64 = 0.02;
 
 /// What to run.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,45 +68,15 @@ pub struct ScenarioFindings {
     pub trials: Vec<Trial>,
     /// Hours of the peak that were tried.
     pub trial_hours: f64,
-    /// The rise of that time at the lowest static clock at which boards can compute what is asked of them, K. No policy that
-    /// serves it does with much less: power grows faster than the clock, so who lets one board run slower lets another run
-    /// hotter.
+    /// The rise of that time under (b), K.
+    pub blind_rise: f64,
+    /// The lowest rise, in K, within which its boards can compute what is asked of them, however clocks differ.
     pub rise_bound: f64,
-    /// That clock, as a share of the highest.
-    pub rise_bound_clock: f64,
     /// The lowest rise of that time among what was tried and is no worse than (b) in goodput and in the p99 of the time to
     /// the first token, K: what the goal for the rise comes to while the bars hold.
     pub rise_within_bars: f64,
     /// Its parts.
     pub parts: Vec<PartFindings>,
-}
-
-/// A setting that was tried.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Trial {
-    /// The policy's letter.
-    pub letter: char,
-    /// Its cap.
-    pub cap: f64,
-    /// Good requests a second.
-    pub goodput: f64,
-    /// Throttled seconds of boards.
-    pub throttle_seconds: f64,
-    /// The highest rise, K.
-    pub rise: f64,
-    /// The 99th percentile of the time to the first token, in seconds.
-    pub p99_ttft: f64,
-    /// Whether the study runs the policy with it.
-    pub chosen: bool,
-}
-
-impl ScenarioFindings {
-    /// The rise of that time under (b), K.
-    #[must_use]
-    pub(super) fn blind_rise(&self) -> f64 {
-        let blind = self.trials.iter().find(|trial| trial.letter == Policy::LeastLoaded.letter());
-        blind.map_or(0.0, |trial| trial.rise)
-    }
 }
 
 impl Study {
@@ -129,71 +93,36 @@ impl Study {
 struct Case {
     scenario: Scenario,
     parts: Vec<Part>,
-    bound: Setting,
-    trials: Vec<(Setting, Outcome)>,
+    rise_bound: f64,
+    trials: Trials,
 }
 
 impl Case {
     fn new(name: &str, options: &Options) -> Result<Self, StudyError> {
         let scenario = named(name)?;
-        let clock = lowest_serving_clock(&scenario)?;
-        Ok(Self {
-            parts: parts(&scenario, options.scale, options.seeds),
-            bound: Setting { policy: Policy::ClockCap, cap: clock },
-            scenario,
-            trials: Vec::new(),
-        })
+        let parts = parts(&scenario, options.scale, options.seeds);
+        let boards =
+            parts.iter().flat_map(|part| &part.spans).map(|span| span.boards).min().unwrap_or_default();
+        let rise_bound = lowest_serving_rise(&scenario, boards, trials::SEED)?;
+        Ok(Self { parts, rise_bound, scenario, trials: Trials::default() })
     }
 
-    /// The settings that are tried before the study: those of the grids, (b) and (f) as they are, and the bound.
-    fn tried(&self) -> Vec<Setting> {
-        let grids = [Policy::ClockCap, Policy::PowerCap, Policy::HelixFlow].into_iter().flat_map(grid);
-        let free = [Policy::LeastLoaded, Policy::HelixFlow].map(|policy| Setting { policy, cap: 1.0 });
-        grids.chain(free).chain([self.bound]).collect()
-    }
-
-    /// The setting of a policy in the study: the best of those tried for a static cap.
-    fn setting(&self, policy: Policy) -> Setting {
-        if !matches!(policy, Policy::ClockCap | Policy::PowerCap) {
-            return Setting { policy, cap: 1.0 };
-        }
-        let is_tried = |setting: &Setting| setting.policy == policy && *setting != self.bound;
-        let tried: Vec<_> = self.trials.iter().filter(|(setting, _)| is_tried(setting)).collect();
-        let best = tried.iter().map(|(_, outcome)| outcome.goodput()).fold(0.0, f64::max);
-        let good = tried.into_iter().filter(|(_, outcome)| outcome.goodput() >= best * (1.0 - AS_GOOD));
-        let least = good.min_by(|(_, one), (_, other)| one.held.thermal.total_cmp(&other.held.thermal));
-        least.map_or(Setting { policy, cap: 1.0 }, |(setting, _)| *setting)
-    }
-
-    fn rise_within_bars(&self) -> f64 {
-        let first = |outcome: &Outcome| outcome.first.quantile(0.99).unwrap_or_default();
-        let blind = self.trials.iter().find(|(setting, _)| setting.policy == Policy::LeastLoaded);
-        let Some((_, blind)) = blind else { return 0.0 };
-        let (goodput, early) = (blind.goodput() * (1.0 - AS_GOOD), first(blind) * (1.0 + AS_EARLY));
-        let holds = |outcome: &Outcome| outcome.goodput() >= goodput && first(outcome) <= early;
-        let holding = self.trials.iter().filter(|(_, outcome)| holds(outcome));
-        holding.map(|(_, outcome)| outcome.rise).fold(f64::INFINITY, f64::min)
+    /// An hour of the peak at the smallest size, or all of a smaller part.
+    fn trial_span(&self) -> Option<Span> {
+        let first = self.parts.first()?.spans.first()?;
+        let (from, to) = self.scenario.peak.hour;
+        Some(if first.to - first.from > to - from { Span { from, to, ..*first } } else { *first })
     }
 
     fn findings(&self, parts: Vec<PartFindings>) -> ScenarioFindings {
-        let trial = |(setting, outcome): &(Setting, Outcome)| Trial {
-            letter: setting.policy.letter(),
-            cap: setting.cap,
-            goodput: outcome.goodput(),
-            throttle_seconds: outcome.held.thermal,
-            rise: outcome.rise,
-            p99_ttft: outcome.first.quantile(0.99).unwrap_or_default(),
-            chosen: self.setting(setting.policy) == *setting,
-        };
-        let bound = self.trials.iter().find(|(setting, _)| *setting == self.bound);
         ScenarioFindings {
             name: self.scenario.name.clone(),
             scenario: self.scenario.clone(),
-            trials: self.trials.iter().map(trial).collect(),
-            trial_hours: trial_span(self).map_or(0.0, |span| span.to - span.from),
-            rise_bound: bound.map_or(0.0, |(_, outcome)| outcome.rise),
-            rise_bound_clock: self.bound.cap,
-            rise_within_bars: self.rise_within_bars(),
+            trials: self.trials.all(),
+            trial_hours: self.trial_span().map_or(0.0, |span| span.to - span.from),
+            blind_rise: self.trials.blind_rise(),
+            rise_bound: self.rise_bound,
+            rise_within_bars: self.trials.rise_within_bars(),
             parts,
         }
     }
@@ -211,7 +140,8 @@ pub fn study(
     let (machine, began) = (Machine::here(disk), Instant::now());
     let mut cases =
         options.scenarios.iter().map(|name| Case::new(name, options)).collect::<Result<Vec<_>, _>>()?;
-    try_caps(&mut cases, options, told)?;
+    try_each(&mut cases, options, told, |_| trials::first())?;
+    try_each(&mut cases, options, told, Trials::second)?;
     let jobs = jobs(&cases);
     let mut done = 0;
     let name = |job: &Job| cases.get(job.scenario).map_or("", |case| case.scenario.name.as_str());
@@ -220,9 +150,9 @@ pub fn study(
         let doing = format!("{}: ({}), seed {}", name(job), job.setting.policy.letter(), job.seed);
         told(Progress { done, steps: jobs.len(), doing });
     });
-    let outcomes = outcomes.into_iter().collect::<Result<Vec<_>, _>>()?;
     let mut found: BTreeMap<(usize, usize), Vec<Runs>> = BTreeMap::new();
     for (job, outcome) in jobs.iter().zip(outcomes) {
+        let Some(outcome) = outcome.transpose()? else { continue };
         let all = found.entry((job.scenario, job.part)).or_default();
         match all.iter_mut().find(|runs| runs.setting == job.setting) {
             Some(runs) => runs.outcomes.push(outcome),
@@ -240,17 +170,21 @@ pub fn study(
     Ok(Study { seeds, scale, threads, wall_seconds, machine, scenarios })
 }
 
-/// Tries the static caps, which favours them: they are chosen on the scenario that they are judged by.
-fn try_caps(cases: &mut [Case], options: &Options, told: &mut dyn FnMut(Progress)) -> Result<(), StudyError> {
+/// Tries settings in each scenario.
+fn try_each(
+    cases: &mut [Case],
+    options: &Options,
+    told: &mut dyn FnMut(Progress),
+    settings: impl Fn(&Trials) -> Vec<Setting>,
+) -> Result<(), StudyError> {
     let all = |(at, case): (usize, &Case)| {
-        case.tried().into_iter().map(move |setting| (at, setting)).collect::<Vec<_>>()
+        settings(&case.trials).into_iter().map(move |setting| (at, setting)).collect::<Vec<_>>()
     };
     let jobs: Vec<(usize, Setting)> = cases.iter().enumerate().flat_map(all).collect();
     let mut done = 0;
     let trial = |(at, setting): &(usize, Setting)| {
         let case = cases.get(*at)?;
-        let span = trial_span(case)?;
-        Some(run(&case.scenario, span, *setting, TRIAL_SEED))
+        Some(run(&case.scenario, case.trial_span()?, *setting, trials::SEED))
     };
     let outcomes = run_all(&jobs, options.threads, trial, &mut |_| {
         done += 1;
@@ -258,17 +192,10 @@ fn try_caps(cases: &mut [Case], options: &Options, told: &mut dyn FnMut(Progress
     });
     for ((at, setting), outcome) in jobs.iter().zip(outcomes) {
         if let (Some(case), Some(outcome)) = (cases.get_mut(*at), outcome) {
-            case.trials.push((*setting, outcome?));
+            case.trials.add(*setting, outcome?);
         }
     }
     Ok(())
-}
-
-/// An hour of the peak at the smallest size, or all of a smaller part.
-fn trial_span(case: &Case) -> Option<Span> {
-    let first = case.parts.first()?.spans.first()?;
-    let (from, to) = case.scenario.peak.hour;
-    Some(if first.to - first.from > to - from { Span { from, to, ..*first } } else { *first })
 }
 
 fn jobs(cases: &[Case]) -> Vec<Job> {
@@ -276,7 +203,7 @@ fn jobs(cases: &[Case]) -> Vec<Job> {
     for (scenario, case) in cases.iter().enumerate() {
         for (part, what) in case.parts.iter().enumerate() {
             for seed in 1..=what.seeds {
-                let settings = Policy::ALL.map(|policy| case.setting(policy));
+                let settings = what.policies.iter().map(|policy| case.trials.setting(*policy));
                 jobs.extend(settings.map(|setting| Job { scenario, part, setting, seed }));
             }
         }
@@ -284,11 +211,8 @@ fn jobs(cases: &[Case]) -> Vec<Job> {
     jobs
 }
 
-fn run_job(cases: &[Case], job: &Job) -> Result<Outcome, StudyError> {
-    let mut sum = Outcome::default();
-    let Some(case) = cases.get(job.scenario) else { return Ok(sum) };
-    for span in case.parts.get(job.part).iter().flat_map(|part| &part.spans) {
-        sum.merge(&run(&case.scenario, *span, job.setting, job.seed)?);
-    }
-    Ok(sum)
+fn run_job(cases: &[Case], job: &Job) -> Option<Result<Outcome, FleetError>> {
+    let case = cases.get(job.scenario)?;
+    let span = case.parts.get(job.part)?.span(job.seed)?;
+    Some(run(&case.scenario, span, job.setting, job.seed))
 }

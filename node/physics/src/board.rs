@@ -97,6 +97,8 @@ impl Board {
         for _ in 0..ticks {
             self.tick(tick, &stride, inlet, work);
             passed.joules += self.power * tick;
+            passed.busy += work.busy * tick;
+            passed.clock += work.busy * tick * self.point.clock / self.parameters.clocks.most;
             passed.work += work.busy * self.point.speed * tick;
             if self.firmware.reasons != reasons {
                 passed.count(held, reasons);

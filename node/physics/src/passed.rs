@@ -9,7 +9,11 @@ pub struct Passed {
     pub seconds: f64,
     /// Energy drawn.
     pub joules: f64,
-    /// Work done: busy seconds, each counted by its speed.
+    /// Busy seconds.
+    pub busy: f64,
+    /// The same, each counted by its clock, as a share of the highest.
+    pub clock: f64,
+    /// Work done: the same, each counted by its speed.
     pub work: f64,
     /// Seconds of the gentle slowdown for heat (0x20).
     pub software_thermal: f64,

@@ -6,12 +6,12 @@ use helixflow_control::Judged;
 use helixflow_model::{LoadReport, MegaHertz, MilliWatts};
 use helixflow_physics::{Board, Parameters, Work};
 
-use super::Setting;
 use super::governor::Governed;
+use super::{Cap, Setting, varied};
 use crate::outcome::{Moment, Outcome};
-use crate::random::{Stream, bits};
 use crate::room::{Room, in_front_of};
-use crate::{Done, Engine, Policy, Request, Serving};
+use crate::steady::Steady;
+use crate::{Done, Engine, Request, Serving};
 
 /// One board.
 struct Unit {
@@ -62,16 +62,16 @@ impl Boards {
         seed: u64,
     ) -> Self {
         let unit = |board: usize| {
-            let own = bits(seed, Stream::Physics, board as u64);
-            let varied = parameters.varied(own);
+            let (own, parameters) = varied(parameters, board, seed);
             let mut unit = Unit {
-                board: Board::new(varied, room.around(board, 0.0), own),
+                board: Board::new(parameters, room.around(board, 0.0), own),
                 engine: Engine::new(&serving.engine, now),
                 governed: None,
                 rise: 0.0,
                 speed: Speed::default(),
             };
-            unit.put_under(setting);
+            let in_use = Board::new(parameters, room.at_work(board), own);
+            unit.put_under(setting, || Steady::of(&in_use, serving.memory_bound));
             unit
         };
         Self { units: (0..room.boards()).map(unit).collect(), parameters }
@@ -138,7 +138,7 @@ impl Boards {
         if let Some((outcome, moment)) = outcome {
             let rise = unit.board.die() - unit.board.surroundings().inlet;
             unit.rise = unit.rise.max(rise);
-            outcome.pass(&passed, moment, unit.given_up());
+            outcome.pass(&passed, moment);
         }
         unit.speed.take(unit.engine.tokens(), activity.busy * seconds);
         if let Some(governed) = &mut unit.governed {
@@ -188,20 +188,18 @@ impl Boards {
 }
 
 impl Unit {
-    fn put_under(&mut self, Setting { policy, cap }: Setting) {
-        let most = self.board.parameters().clocks.most;
-        self.governed = policy.is_governed().then(|| Governed::new(self.board.limits()));
-        if policy == Policy::PowerCap {
-            let watts = self.board.parameters().power.most * cap;
-            self.board.limit_power(Some(MilliWatts((watts * 1000.0) as u32)));
-        } else if cap < 1.0 {
-            self.board.limit_clock(Some(MegaHertz((most * cap) as u32)));
+    /// `steady` tells how the board does at its clocks, where that is asked.
+    fn put_under(&mut self, Setting { policy, cap }: Setting, steady: impl FnOnce() -> Steady) {
+        let parameters = self.board.parameters();
+        self.governed = policy.control().map(|control| Governed::new(parameters.limits(), control));
+        let (clock, watts) = (parameters.clocks.most, parameters.power.most);
+        match cap {
+            None => {}
+            Some(Cap::Clock(share)) => self.board.limit_clock(Some(MegaHertz((clock * share) as u32))),
+            Some(Cap::Power(share)) => {
+                self.board.limit_power(Some(MilliWatts((watts * share * 1000.0) as u32)));
+            }
+            Some(Cap::Rise(most)) => self.board.limit_clock(Some(steady().clock_within(most))),
         }
-    }
-
-    /// Clock that is given up to what was asked for, as a share of the highest.
-    fn given_up(&self) -> f64 {
-        let most = self.board.parameters().clocks.most;
-        self.board.clock_limit().map_or(0.0, |clock| 1.0 - f64::from(clock.0) / most)
     }
 }

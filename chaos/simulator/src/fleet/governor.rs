@@ -17,9 +17,9 @@ pub(super) struct Governed {
 }
 
 impl Governed {
-    /// Of a board whose clock may be set.
-    pub(super) fn new(limits: BoardLimits) -> Self {
-        let control = BoardControl::new(limits, ClockControl::Governed);
+    /// Of a board with these limits, whose clock may be set or only watched.
+    pub(super) fn new(limits: BoardLimits, control: ClockControl) -> Self {
+        let control = BoardControl::new(limits, control);
         Self { control, load: LoadEstimate::default(), judged: None, due: Duration::ZERO }
     }
 

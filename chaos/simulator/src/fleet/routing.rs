@@ -5,13 +5,17 @@
 
 use std::time::Duration;
 
-use helixflow_policy::routing::{Own, Thermal};
+use helixflow_policy::routing::Own;
 
 use super::boards::Boards;
 use super::production::Production;
 use super::{FleetError, Setting};
+use crate::Serving;
+use crate::policy::Router;
 use crate::random::{Stream, bits};
-use crate::{Policy, Serving};
+
+/// Requests that a prompt which is still to be computed counts as: about the steps that one takes, as in production.
+const PROMPT: u32 = 8;
 
 /// Picks a board for each request.
 pub(super) struct Routing {
@@ -25,18 +29,19 @@ pub(super) struct Routing {
 enum Way {
     InTurn,
     FewestOfAll,
+    FewestWithPrompts,
     FewerOfTwo,
     Production(Box<Production>),
 }
 
 impl Routing {
     pub(super) fn new(setting: Setting, boards: &Boards, seed: u64) -> Result<Self, FleetError> {
-        let way = match setting.policy {
-            Policy::RoundRobin => Way::InTurn,
-            Policy::LeastLoaded | Policy::ClockCap | Policy::PowerCap => Way::FewestOfAll,
-            Policy::TwoChoices => Way::FewerOfTwo,
-            Policy::HelixFlow => Way::Production(Box::new(Production::new(boards, Thermal::Counted)?)),
-            Policy::WithoutThermalTerm => Way::Production(Box::new(Production::new(boards, Thermal::Zero)?)),
+        let way = match setting.policy.router() {
+            Router::InTurn => Way::InTurn,
+            Router::FewestOfAll => Way::FewestOfAll,
+            Router::FewestWithPrompts => Way::FewestWithPrompts,
+            Router::FewerOfTwo => Way::FewerOfTwo,
+            Router::HelixFlow(thermal) => Way::Production(Box::new(Production::new(boards, thermal)?)),
         };
         Ok(Self { way, seed, picks: 0, under_way: UnderWay::new(boards.len()) })
     }
@@ -56,6 +61,10 @@ impl Routing {
         match &self.way {
             Way::InTurn => usize::try_from(turn).ok()?.checked_rem(self.under_way.counts.len()),
             Way::FewestOfAll => self.under_way.fewest(random),
+            Way::FewestWithPrompts => {
+                let counts = &self.under_way.counts;
+                lowest(counts.len(), |board| counts[board] + PROMPT * boards.unanswered(board), random)
+            }
             Way::FewerOfTwo => fewer_of_two(&self.under_way.counts, random),
             Way::Production(production) => {
                 let count = |board| self.under_way.counts.get(board).copied().unwrap_or_default();
@@ -117,6 +126,13 @@ impl UnderWay {
     }
 }
 
+/// Any of so many boards with the lowest score.
+fn lowest(boards: usize, score: impl Fn(usize) -> u32, random: u64) -> Option<usize> {
+    let least = (0..boards).map(&score).min()?;
+    let with_least = || (0..boards).filter(|board| score(*board) == least);
+    with_least().nth(below(random, with_least().count()))
+}
+
 fn fewer_of_two(own: &[u32], random: u64) -> Option<usize> {
     let (one, other) = (below(random >> 32, own.len()), below(random & 0xffff_ffff, own.len() - 1));
     let other = if other >= one { other + 1 } else { other };
@@ -149,6 +165,17 @@ mod tests {
         }
         assert_eq!(drawn[1], 0);
         assert!([0, 2, 3].into_iter().all(|board| (900..1100).contains(&drawn[board])), "{drawn:?}");
+    }
+
+    #[test]
+    fn of_the_lowest_scores_any_is_taken() {
+        let mut drawn = [0u32; 4];
+        for n in 0..3000 {
+            drawn[lowest(4, |board| [7, 2, 2, 9][board], bits(1, Stream::Picks, n)).unwrap()] += 1;
+        }
+        assert_eq!((drawn[0], drawn[3]), (0, 0));
+        assert!(drawn[1].abs_diff(drawn[2]) < 300, "{drawn:?}");
+        assert_eq!(lowest(0, |_| 0, 1), None);
     }
 
     #[test]

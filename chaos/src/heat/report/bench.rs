@@ -70,14 +70,11 @@ pub(super) fn bench(study: &Study) -> Bench {
 }
 
 fn row(scenario: &ScenarioFindings, part: &PartFindings, figure: Figure) -> Option<Row> {
-    let name = format!("{}-{}-{}", figure.name(), scenario.name, part.boards);
+    let name = format!("{}-{}-{}", figure.name(), scenario.name, part.key);
     let (ours, theirs) = sides(part, figure)?;
-    let is_smallest = scenario.parts.first().is_some_and(|first| first.boards == part.boards);
     let limit = match figure {
         Figure::Goodput => policy(part, 'f').map(|ours| ours.beside.offered),
-        // It was found at the smallest size; more boards have a hotter one among them.
-        Figure::PeakRise => is_smallest.then_some(scenario.rise_bound),
-        Figure::ThrottleSeconds | Figure::P99Ttft | Figure::EnergyPerToken => None,
+        Figure::PeakRise | Figure::ThrottleSeconds | Figure::P99Ttft | Figure::EnergyPerToken => None,
     };
     Some(Row::new(name, figure, ours, theirs, limit))
 }

@@ -35,7 +35,7 @@ pub(super) fn all(study: &Study) -> Result<Vec<Plot>, ReportError> {
     for scenario in &study.scenarios {
         plots.push(plot(format!("{}-day.svg", scenario.name), |area| day(area, scenario))?);
         for part in &scenario.parts {
-            let name = |what: &str| format!("{}-{}-{what}.svg", scenario.name, part.boards);
+            let name = |what: &str| format!("{}-{}-{what}.svg", scenario.name, part.key);
             plots.push(plot(name("throttling"), |area| throttling(area, &scenario.name, part))?);
             for figure in [Figure::Goodput, Figure::P99Ttft, Figure::PeakRise, Figure::EnergyPerToken] {
                 plots
