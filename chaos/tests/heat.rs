@@ -29,7 +29,7 @@ fn a_small_study_finds_throttling_in_every_scenario_and_leaves_its_report() {
         let part = &scenario.parts[0];
         assert!(part.counts, "{}: (b) throttles for {}", scenario.name, part.least_loaded_throttles);
         assert_eq!(part.policies.iter().map(|policy| policy.letter).collect::<String>(), "abcdefghijkl");
-        assert!(scenario.rise_bound > 0.0 && scenario.rise_bound < scenario.blind_rise);
+        assert!(scenario.lowest_serving_rise.unwrap() < scenario.blind_rise);
     }
     let folder = tempfile::tempdir().unwrap();
     let (report, rows) = (folder.path().join("heat"), folder.path().join("bench"));

@@ -1,8 +1,13 @@
 //! `helixflow top` on a real pseudo-terminal, which `script` of util-linux makes: it draws the cluster, obeys keys, and gives
 //! the terminal back however it ends.
-#![expect(clippy::disallowed_methods, reason = "a test drives a real terminal on real time")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test drives a real terminal and a socket on real time"
+)]
 
 use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -29,11 +34,14 @@ struct Terminal {
 }
 
 impl Terminal {
-    /// Starts it; `shown` tells of its process id and its exit code around what it draws.
+    /// Starts it on the cluster.
     fn start() -> Result<Self> {
-        let data_dir = CLUSTER.get()?.data_dir().display();
-        let binary = binary()?;
-        let top = format!("exec '{}' top --interval 0.2 --data-dir '{data_dir}'", binary.display());
+        Self::start_with(&format!("--interval 0.2 --data-dir '{}'", CLUSTER.get()?.data_dir().display()))
+    }
+
+    /// Starts it with these options; its process id and its exit code are written around what it draws.
+    fn start_with(options: &str) -> Result<Self> {
+        let top = format!("exec '{}' top {options}", binary()?.display());
         let command =
             format!("stty rows 24 cols 80; sh -c 'echo pid=$$; {}'; echo rc=$?", top.replace('\'', "\""));
         let mut script = Command::new("script")
@@ -119,6 +127,21 @@ fn a_signal_ends_it_and_the_terminal_is_given_back() -> Result<()> {
     let pid = terminal.pid()?;
     ensure!(Command::new("kill").args(["-TERM", &pid]).status()?.success(), "no process {pid}");
     terminal.ended("130")
+}
+
+#[test]
+fn a_coordinator_that_says_nothing_is_given_up_after_the_timeout() -> Result<()> {
+    // It takes connections, and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0")?;
+    let mut terminal = Terminal::start_with(&format!("--endpoint {} --timeout 1", silent.local_addr()?))?;
+    terminal.wait_for("rc=1")?;
+    ensure!(!terminal.seen.contains(TAKEN), "it took the terminal: {:?}", terminal.seen);
+    ensure!(
+        terminal.seen.contains("within 1s"),
+        "it does not say for how long it waited: {:?}",
+        terminal.seen
+    );
+    Ok(())
 }
 
 #[test]

@@ -69,8 +69,9 @@ pub enum Cap {
     Clock(f64),
     /// Of the power, as a share of the highest limit.
     Power(f64),
-    /// Of the clock, board by board: the highest at which its die, working without a pause in the air of the run's
-    /// beginning, rises no more than so many K over its inlet.
+    /// Of the clock, board by board: the highest at which its die would rise no more than so many K over its inlet, were it
+    /// to work without a pause on a full batch, in the air of the run's beginning and behind a board that draws all it may.
+    /// Work that heats more, and cooler air that slows the fans, make peaks some degrees higher.
     Rise(f64),
 }
 

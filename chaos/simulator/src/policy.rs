@@ -24,9 +24,9 @@ pub enum Policy {
     GovernorAlone,
     /// (i) As (b), but a prompt that is still to be computed counts as several requests, as it does for (f).
     PromptsAlone,
-    /// (j) The routing of (f) over boards whose clocks somebody else keeps down, all to the same.
+    /// (j) The routing of (f) over boards that are only watched, with the clock of every board kept down all day.
     RoutedClockCap,
-    /// (k) The same where each board's clock is kept down by its own cooling, so that none rises further than others may.
+    /// (k) The same where each board has a cap of its own, by how well it is cooled.
     RoutedRiseCap,
     /// (l) As (f), where no clock may be set: boards are watched, and the firmware alone acts.
     OnlyWatched,
@@ -134,12 +134,8 @@ impl Policy {
             | Self::ClockCap
             | Self::PowerCap
             | Self::PromptsAlone => None,
-            Self::HelixFlow
-            | Self::WithoutThermalTerm
-            | Self::GovernorAlone
-            | Self::RoutedClockCap
-            | Self::RoutedRiseCap => Some(ClockControl::Governed),
-            Self::OnlyWatched => Some(ClockControl::MonitorOnly),
+            Self::HelixFlow | Self::WithoutThermalTerm | Self::GovernorAlone => Some(ClockControl::Governed),
+            Self::RoutedClockCap | Self::RoutedRiseCap | Self::OnlyWatched => Some(ClockControl::MonitorOnly),
         }
     }
 }

@@ -30,7 +30,7 @@ fn outcome(celsius: f64, policy: Policy, seed: u64) -> Outcome {
     let cap = match policy {
         Policy::ClockCap | Policy::RoutedClockCap => Some(Cap::Clock(0.8)),
         Policy::PowerCap => Some(Cap::Power(0.8)),
-        Policy::RoutedRiseCap => Some(Cap::Rise(40.0)),
+        Policy::RoutedRiseCap => Some(Cap::Rise(44.0)),
         _ => None,
     };
     run(&scenario(celsius), SPAN, Setting { policy, cap }, seed).expect("the fleet can be built")
@@ -96,6 +96,21 @@ fn a_static_cap_is_told_as_what_was_asked_for() {
 
 #[test]
 fn a_clock_that_somebody_else_holds_down_is_left_to_them() {
-    let capped = outcome(36.0, Policy::RoutedClockCap, 8);
+    let setting = Setting { policy: Policy::HelixFlow, cap: Some(Cap::Clock(0.8)) };
+    let capped = run(&scenario(36.0), SPAN, setting, 8).expect("the fleet can be built");
     assert!((capped.clock_lost() - 0.2).abs() < 0.01);
+}
+
+#[test]
+fn boards_that_are_only_watched_are_asked_for_nothing() {
+    let watched = outcome(36.0, Policy::OnlyWatched, 9);
+    assert!(watched.held.requested == 0.0 && watched.held.thermal > 0.0, "{:?}", watched.held);
+}
+
+#[test]
+fn a_cap_of_the_rise_slows_the_boards_that_cool_badly_and_leaves_the_others_alone() {
+    let (blind, capped) = (outcome(30.0, Policy::LeastLoaded, 10), outcome(30.0, Policy::RoutedRiseCap, 10));
+    assert!(capped.rise < blind.rise - 4.0 && capped.rise < 48.0, "{} of {} K", capped.rise, blind.rise);
+    let held = capped.held.requested / capped.held.boards;
+    assert!(held > 0.2 && held < 0.8, "{held} of the boards are held");
 }

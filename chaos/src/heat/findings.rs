@@ -185,7 +185,7 @@ pub(super) fn judge(part: &Part, all: &[Runs]) -> Option<PartFindings> {
         key: part.key,
         what: part.what,
         boards,
-        hours: part.spans.iter().map(|span| (span.from, span.to)).collect(),
+        hours: part.used().map(|span| (span.from, span.to)).collect(),
         seeds: part.seeds,
         requests: blind.outcomes.iter().map(|outcome| outcome.asked).sum(),
         least_loaded_throttles: throttles,
@@ -237,15 +237,18 @@ fn fewer(what: &str, figure: Figure, wanted: f64, is_bar: bool, ours: &Runs, bli
 fn ahead(ours: &Runs, other: &Runs) -> Check {
     let difference = ours.against(other, Figure::Goodput);
     let theirs = other.mean(Outcome::goodput).max(f64::MIN_POSITIVE);
-    let reached = ours.mean(Outcome::goodput) / ours.mean(Outcome::offered).max(f64::MIN_POSITIVE);
     let [mean, low, high] =
         [difference.mean, difference.low, difference.high].map(|value| value / theirs * 100.0);
-    let reached = reached * 100.0;
+    let sum = |runs: &Runs, of: fn(&Outcome) -> u64| runs.outcomes.iter().map(of).sum::<u64>();
+    let bad = |runs: &Runs| sum(runs, |outcome| outcome.asked) - sum(runs, |outcome| outcome.good);
     Check {
         what: format!("goodput ahead of ({})'s", other.setting.policy.letter()),
         is_bar: false,
         found: format!(
-            "{mean:+.4} % ({low:+.4} to {high:+.4}); (f) is good for {reached:.3} % of what arrives"
+            "{mean:+.4} % ({low:+.4} to {high:+.4}): {} requests of {} are not good, of its {}",
+            bad(ours),
+            sum(ours, |outcome| outcome.asked),
+            bad(other)
         ),
         holds: difference.low > 0.0,
     }

@@ -43,6 +43,11 @@ impl Part {
     pub(super) fn span(&self, seed: u64) -> Option<Span> {
         self.spans.iter().cycle().nth(usize::try_from(seed.checked_sub(1)?).ok()?).copied()
     }
+
+    /// The spans that some seed runs.
+    pub(super) fn used(&self) -> impl Iterator<Item = &Span> {
+        self.spans.iter().take(usize::try_from(self.seeds).unwrap_or(usize::MAX))
+    }
 }
 
 /// The parts of a scenario.

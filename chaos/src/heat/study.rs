@@ -42,7 +42,7 @@ pub enum StudyError {
 /// A study: all that its report says. Fields are added, never renamed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Study {
-    /// Seeds of each part, at the most.
+    /// Seeds of each part.
     pub seeds: u64,
     /// How much of each scenario was run.
     pub scale: Scale,
@@ -70,10 +70,10 @@ pub struct ScenarioFindings {
     pub trial_hours: f64,
     /// The rise of that time under (b), K.
     pub blind_rise: f64,
-    /// The lowest rise, in K, within which its boards can compute what is asked of them, however clocks differ.
-    pub rise_bound: f64,
-    /// The lowest rise of that time among what was tried and is no worse than (b) in goodput and in the p99 of the time to
-    /// the first token, K: what the goal for the rise comes to while the bars hold.
+    /// About the lowest rise, in K, at which its boards can compute what is asked of them, however clocks differ.
+    pub lowest_serving_rise: Option<f64>,
+    /// The lowest rise of that time, in K, among what was tried and is no worse than (b) in goodput and in the p99 of the time
+    /// to the first token, as far as one seed tells.
     pub rise_within_bars: f64,
     /// Its parts.
     pub parts: Vec<PartFindings>,
@@ -93,7 +93,7 @@ impl Study {
 struct Case {
     scenario: Scenario,
     parts: Vec<Part>,
-    rise_bound: f64,
+    lowest_serving_rise: Option<f64>,
     trials: Trials,
 }
 
@@ -103,8 +103,8 @@ impl Case {
         let parts = parts(&scenario, options.scale, options.seeds);
         let boards =
             parts.iter().flat_map(|part| &part.spans).map(|span| span.boards).min().unwrap_or_default();
-        let rise_bound = lowest_serving_rise(&scenario, boards, trials::SEED)?;
-        Ok(Self { parts, rise_bound, scenario, trials: Trials::default() })
+        let lowest_serving_rise = lowest_serving_rise(&scenario, boards, trials::SEED)?;
+        Ok(Self { parts, lowest_serving_rise, scenario, trials: Trials::default() })
     }
 
     /// An hour of the peak at the smallest size, or all of a smaller part.
@@ -121,7 +121,7 @@ impl Case {
             trials: self.trials.all(),
             trial_hours: self.trial_span().map_or(0.0, |span| span.to - span.from),
             blind_rise: self.trials.blind_rise(),
-            rise_bound: self.rise_bound,
+            lowest_serving_rise: self.lowest_serving_rise,
             rise_within_bars: self.trials.rise_within_bars(),
             parts,
         }

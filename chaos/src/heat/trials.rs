@@ -1,5 +1,5 @@
 //! What is tried before the study, on an hour of a scenario's peak with a seed of its own: static caps, of which each
-//! policy that has one gets its best. That favours them: they are chosen on the scenario that they are judged by.
+//! policy that has one gets its best in goodput. That favours them: they are chosen on the scenario that they are judged by.
 
 use helixflow_simulator::{Cap, Outcome, Policy, Setting};
 use serde::Serialize;
@@ -8,10 +8,10 @@ use serde::Serialize;
 pub(super) const SEED: u64 = 0;
 /// Caps of clock and power that are tried, as shares of the highest.
 const CAPS: [f64; 5] = [0.95, 0.9, 0.85, 0.8, 0.7];
-/// Caps of the rise that are tried, as shares of (b)'s highest; the goal of the study lies among them.
+/// Caps of the rise that are tried, as shares of (b)'s highest. Peaks are some degrees above the steady rise that is capped.
 const RISES: [f64; 9] = [0.95, 0.9, 0.86, 0.82, 0.8, 0.78, 0.74, 0.7, 0.66];
-/// A trial is no worse than (b)'s up to this share of its goodput below it, and of its p99 above: about what one seed alone
-/// is uncertain by.
+/// One is as good as another up to this share of goodput below it, and of its p99 above: about what one seed alone is
+/// uncertain by.
 const AS_GOOD: f64 = 0.0001;
 const AS_EARLY: f64 = 0.02;
 
@@ -59,27 +59,36 @@ impl Trials {
 
     /// What is tried then: caps of the rise, by (b)'s.
     pub(super) fn second(&self) -> Vec<Setting> {
-        let blind = self.blind().map_or(0.0, |outcome| outcome.rise);
+        let blind = self.blind_rise();
         let capped = |share| Setting { policy: Policy::RoutedRiseCap, cap: Some(Cap::Rise(share * blind)) };
         RISES.map(capped).into()
     }
 
     /// The setting of a policy in the study.
     pub(super) fn setting(&self, policy: Policy) -> Setting {
-        let tried = || self.0.iter().filter(|(setting, _)| setting.policy == policy);
         let best = match policy {
-            Policy::ClockCap | Policy::PowerCap | Policy::RoutedClockCap => tried().max_by(|one, other| {
-                let (one, other) = (&one.1, &other.1);
-                let better = one.goodput().total_cmp(&other.goodput());
-                better.then(other.held.thermal.total_cmp(&one.held.thermal))
-            }),
-            // Tried from the highest downwards.
+            Policy::ClockCap | Policy::PowerCap | Policy::RoutedClockCap => self.best(policy),
             Policy::RoutedRiseCap => {
-                tried().take_while(|(_, outcome)| self.holds(outcome)).last().or(tried().next())
+                let holding = self.of(policy).filter(|(_, outcome)| self.holds(outcome));
+                holding.min_by(|one, other| one.1.rise.total_cmp(&other.1.rise)).or(self.of(policy).next())
             }
             _ => None,
         };
         best.map_or(Setting { policy, cap: None }, |(setting, _)| *setting)
+    }
+
+    fn of(&self, policy: Policy) -> impl Iterator<Item = &(Setting, Outcome)> {
+        self.0.iter().filter(move |(setting, _)| setting.policy == policy)
+    }
+
+    /// Of a policy's trials that are as good as the best, the one that throttles least, and of those the earliest.
+    fn best(&self, policy: Policy) -> Option<&(Setting, Outcome)> {
+        let best = self.of(policy).map(|(_, outcome)| outcome.goodput()).fold(0.0, f64::max);
+        let good = self.of(policy).filter(|(_, outcome)| outcome.goodput() >= best * (1.0 - AS_GOOD));
+        good.min_by(|(_, one), (_, other)| {
+            let throttled = one.held.thermal.total_cmp(&other.held.thermal);
+            throttled.then(first_tokens(one).total_cmp(&first_tokens(other)))
+        })
     }
 
     /// The lowest rise of what is no worse than (b), K.
@@ -135,24 +144,45 @@ mod tests {
         outcome
     }
 
-    #[test]
-    fn a_cap_is_chosen_by_goodput_then_by_throttling_and_one_of_the_rise_as_low_as_it_holds() {
+    /// With (b) in it.
+    fn trials() -> Trials {
         let mut trials = Trials::default();
         trials.add(Setting { policy: Policy::LeastLoaded, cap: None }, outcome(100_000, 50.0, 60.0));
+        trials
+    }
+
+    #[test]
+    fn a_cap_is_chosen_by_goodput_then_by_throttling_then_the_fastest() {
+        let mut trials = trials();
         let clock = |share| Setting { policy: Policy::ClockCap, cap: Some(Cap::Clock(share)) };
-        for (share, good, throttled) in
-            [(0.95, 99_900, 9.0), (0.9, 100_000, 9.0), (0.85, 100_000, 3.0), (0.8, 90_000, 0.0)]
-        {
+        for (share, good, throttled) in [
+            (0.95, 99_980, 0.0),
+            (0.9, 100_000, 9.0),
+            (0.85, 99_995, 3.0),
+            (0.8, 100_000, 3.0),
+            (0.7, 90_000, 0.0),
+        ] {
             trials.add(clock(share), outcome(good, throttled, 50.0));
         }
-        let second = trials.second();
-        assert_eq!(second.first().and_then(|setting| setting.cap), Some(Cap::Rise(57.0)));
-        for (setting, good) in second.iter().zip([100_000, 100_000, 99_995, 99_900, 100_000]) {
-            trials.add(*setting, outcome(good, 0.0, 40.0));
-        }
         assert_eq!(trials.setting(Policy::ClockCap), clock(0.85));
-        assert_eq!(trials.setting(Policy::RoutedRiseCap), second[2]);
         assert_eq!(trials.setting(Policy::HelixFlow).cap, None);
-        assert_eq!(trials.all().iter().filter(|trial| trial.chosen).count(), 3);
+        assert_eq!(trials.all().iter().filter(|trial| trial.chosen).count(), 2);
+    }
+
+    #[test]
+    fn a_cap_of_the_rise_is_the_lowest_that_holds_or_the_highest_tried() {
+        let mut trials = trials();
+        let caps = trials.second();
+        assert_eq!(caps.first().and_then(|setting| setting.cap), Some(Cap::Rise(57.0)));
+        let (none_holds, some_hold) = ([(90_000, 55.0)], [(100_000, 52.0), (99_995, 50.0), (90_000, 45.0)]);
+        for (setting, (good, rise)) in caps.iter().zip(none_holds) {
+            trials.add(*setting, outcome(good, 0.0, rise));
+        }
+        assert_eq!((trials.setting(Policy::RoutedRiseCap), trials.rise_within_bars()), (caps[0], 60.0));
+        for (setting, (good, rise)) in caps.iter().skip(1).zip(some_hold) {
+            trials.add(*setting, outcome(good, 0.0, rise));
+        }
+        assert_eq!(trials.setting(Policy::RoutedRiseCap), caps[2]);
+        assert_eq!(trials.rise_within_bars(), 50.0);
     }
 }

@@ -20,7 +20,7 @@ pub(crate) struct HeatArgs {
     /// One scenario, again for more [default: all]
     #[arg(long, value_name = "NAME", value_parser = clap::builder::PossibleValuesParser::new(scenarios::names()))]
     scenario: Vec<String>,
-    /// Seeds of each part; the largest fleet takes three at the most
+    /// Seeds of each part
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(2..=1000))]
     seeds: u64,
     /// Half an hour of each scenario's peak on 64 boards: about a minute in all
@@ -77,7 +77,7 @@ fn options(args: &HeatArgs) -> Options {
 
 /// Every bar and goal in a table.
 fn checks(study: &Study) -> Table {
-    let mut table = tables::table(&["SCENARIO", "BOARDS", "ASKED", "FOUND", ""]);
+    let mut table = tables::table(&["SCENARIO", "PART", "ASKED", "FOUND", ""]);
     for scenario in &study.scenarios {
         for part in &scenario.parts {
             for check in &part.checks {
@@ -89,7 +89,7 @@ fn checks(study: &Study) -> Table {
                 };
                 table.add_row([
                     scenario.name.clone(),
-                    part.boards.to_string(),
+                    part.key.to_owned(),
                     format!("{kind}: {}", check.what),
                     check.found.clone(),
                     verdict.to_owned(),

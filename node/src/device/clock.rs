@@ -16,7 +16,7 @@ use super::process::{CallError, Reader};
 use super::protocol::{Answer, Ask};
 
 /// The step of power limits: drivers round to it, and what is read back must be what was set.
-const WATT: u32 = 1000;
+pub(super) const WATT: u32 = 1000;
 
 /// What nodes have set, shared by all boards.
 pub(super) type Settings = Arc<Mutex<Journal>>;

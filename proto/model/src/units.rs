@@ -39,6 +39,16 @@ unit!(
     UnixMillis(u64)
 );
 
+impl Permille {
+    /// The whole.
+    pub const WHOLE: Self = Self(1000);
+
+    /// So many thousandths, and the whole where it is more: fans turn faster than the speed that is named as theirs.
+    pub fn within_whole(thousandths: u32) -> Self {
+        u16::try_from(thousandths).map_or(Self::WHOLE, Self).min(Self::WHOLE)
+    }
+}
+
 impl fmt::Display for MilliCelsius {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.1} °C", f64::from(self.0) / 1000.0)
@@ -85,5 +95,12 @@ mod tests {
         assert_eq!(Bytes(98_362_432).to_string(), "93.8 MiB");
         assert_eq!(Bytes(12).to_string(), "12 B");
         assert_eq!(Permille(125).to_string(), "12.5 %");
+    }
+
+    #[test]
+    fn a_share_is_never_more_than_the_whole() {
+        let shares =
+            [0, 970, 1000, 1001, 66_536, u32::MAX].map(|thousandths| Permille::within_whole(thousandths).0);
+        assert_eq!(shares, [0, 970, 1000, 1000, 1000, 1000]);
     }
 }

@@ -74,18 +74,15 @@ impl Named {
     }
 }
 
-/// What a sensor tells as a share. Some tell more than the whole, and a report is not refused for that: it is the whole.
-fn share(permille: u32) -> Permille {
-    Permille(u16::try_from(permille.min(1000)).unwrap_or(1000))
-}
-
 impl TryFrom<v1::BoardReading> for BoardReading {
     type Error = BadMessage;
 
     fn try_from(wire: v1::BoardReading) -> Result<Self, BadMessage> {
         let named =
             Named { missing: wire.missing.into_iter().collect(), frozen: wire.frozen.into_iter().collect() };
-        let (utilization, fan) = (wire.utilization_permille.map(share), wire.fan_permille.map(share));
+        // Some sensors tell more than the whole, and no report is refused for that.
+        let share = |told: Option<u32>| told.map(Permille::within_whole);
+        let (utilization, fan) = (share(wire.utilization_permille), share(wire.fan_permille));
         let pcie = wire.pcie.map(PcieLink::try_from).transpose()?;
         Ok(Self {
             core: named.read(Sensor::Core, wire.core_millicelsius).map(MilliCelsius),

@@ -16,11 +16,11 @@ pub(crate) const MEMORY_DEFAULT: f64 = 92.0;
 /// told; the datacenter boards that tell both have two to four.
 const FIRMWARE_BEFORE_HARDWARE: f64 = 3.0;
 
-/// Beyond the firmware's limit by this much a place counts as critical. At the limit itself it does not: there the firmware
-/// holds a die or a memory whose clock nobody else lowers, and that is hot.
+/// Beyond the firmware's limit by this much a place counts as critical. At the limit itself it does not, where the hardware
+/// leaves room above: there the firmware holds a die or a memory whose clock nobody else lowers, and that is hot.
 const CRITICAL_OVER: f64 = 2.0;
 
-/// At the latest this much under the hardware's slowdown.
+/// At the latest this much under where the hardware halves the clock, or turns the board off.
 const CRITICAL_BEFORE_HARDWARE: f64 = 1.0;
 
 /// The lowest limit that is believed or learnt: below it no silicon is held back by its heat.
@@ -58,8 +58,9 @@ impl Limit {
             (None, Some(slowdown)) => slowdown - FIRMWARE_BEFORE_HARDWARE,
             (None, None) => default,
         };
-        let before_hardware = slowdown.map_or(f64::INFINITY, |at| at - CRITICAL_BEFORE_HARDWARE - costs);
-        Self::new(costs, CRITICAL_OVER.min(before_hardware).max(0.0))
+        let acts = [slowdown, limits.shutdown.map(super::degrees)].into_iter().flatten();
+        let room = acts.map(|at| at - CRITICAL_BEFORE_HARDWARE - costs).fold(CRITICAL_OVER, f64::min);
+        Self::new(costs, room.max(0.0))
     }
 
     pub(super) fn memory(limits: BoardLimits, default: f64) -> Self {
@@ -119,6 +120,8 @@ mod tests {
     fn critical_lies_under_the_hardwares_slowdown() {
         assert_eq!(Limit::core(limits(Some(87), Some(89)), CORE_DEFAULT).critical(), 88.0);
         assert_eq!(Limit::core(limits(Some(85), Some(89)), CORE_DEFAULT).critical(), 87.0);
+        let turned_off = BoardLimits { shutdown: Some(MilliCelsius(101_000)), ..limits(Some(100), None) };
+        assert_eq!(Limit::core(turned_off, CORE_DEFAULT).critical(), 100.0);
     }
 
     #[test]

@@ -70,8 +70,8 @@ impl Boards {
                 rise: 0.0,
                 speed: Speed::default(),
             };
-            let in_use = Board::new(parameters, room.at_work(board), own);
-            unit.put_under(setting, || Steady::of(&in_use, serving.memory_bound));
+            let in_use = || Board::new(parameters, room.at_work(board), own);
+            unit.put_under(setting, || Steady::of(&in_use(), serving.memory_bound));
             unit
         };
         Self { units: (0..room.boards()).map(unit).collect(), parameters }

@@ -19,6 +19,7 @@ use super::hwmon::Hwmon;
 use super::metrics::{Residencies, Throttling, throttling};
 use super::partitions::Partitions;
 use super::texts::{clocks, errors, generation, megahertz, milliwatts, permille, temperature, whole};
+use crate::device::clock::WATT;
 use crate::device::driver::{Driver, Refusal, both};
 
 /// The power limit, in microwatts.
@@ -27,9 +28,6 @@ const POWER_LIMIT: &str = "power1_cap";
 /// Of the highest power limit, the part that is the lowest one where firmware tells 0, as that of MI300 does: it takes any
 /// limit then, but no board works below this. An MI300X draws about 140 of its 750 W when it does nothing. An estimate.
 const LEAST_PART: u32 = 4;
-
-/// What the kernel keeps of a limit: whole watts (`amdgpu_hwmon_set_power_cap` drops the rest).
-const WATT: u32 = 1000;
 
 /// A card, and what is remembered of it between readings.
 pub(super) struct Card {
@@ -246,6 +244,7 @@ fn limits(device: &Path, hwmon: &Hwmon, core: &str) -> BoardLimits {
     let power = |name: &str| hwmon.number(name).live().map(milliwatts);
     let power_most = power("power1_cap_max").filter(|limit| limit.0 > 0);
     let power_least = match power("power1_cap_min") {
+        // The kernel keeps whole watts of a limit (`amdgpu_hwmon_set_power_cap` drops the rest).
         Some(MilliWatts(0)) => power_most.map(|most| MilliWatts(most.0 / LEAST_PART / WATT * WATT)),
         told => told,
     };

@@ -50,10 +50,9 @@ pub(super) fn megahertz(hertz: i64) -> MegaHertz {
     MegaHertz(whole(hertz / 1_000_000))
 }
 
-/// A share of `full`, which it is where it is more: fans turn faster than the speed that is named as theirs.
+/// A share of `full`.
 pub(super) fn permille(part: i64, full: i64) -> Permille {
-    let share = part.saturating_mul(1000) / full.max(1);
-    Permille(u16::try_from(share.clamp(0, 1000)).unwrap_or(1000))
+    Permille::within_whole(whole(part.saturating_mul(1000) / full.max(1)))
 }
 
 /// The nearest number that is none below zero.

@@ -195,5 +195,5 @@ fn memory(device: &Device<'static>, id: &str, partition: Partition) -> Option<De
 
 /// A fan may turn at more than its full speed (nvml.h): that is full.
 fn percent(percent: u32) -> Permille {
-    Permille(u16::try_from(percent.min(100) * 10).unwrap_or(1000))
+    Permille::within_whole(percent.saturating_mul(10))
 }
