@@ -94,11 +94,11 @@ impl Board {
         let inlet = self.inlet();
         // Reasons seldom change from tick to tick: they are counted when they do.
         let (mut reasons, mut held) = (self.firmware.reasons, 0.0);
+        let mut clock = 0.0;
         for _ in 0..ticks {
             self.tick(tick, &stride, inlet, work);
             passed.joules += self.power * tick;
-            passed.busy += work.busy * tick;
-            passed.clock += work.busy * tick * self.point.clock / self.parameters.clocks.most;
+            clock += self.point.clock * tick;
             passed.work += work.busy * self.point.speed * tick;
             if self.firmware.reasons != reasons {
                 passed.count(held, reasons);
@@ -107,6 +107,8 @@ impl Board {
             held += tick;
         }
         passed.count(held, reasons);
+        passed.busy += work.busy * seconds;
+        passed.clock += work.busy * clock / self.parameters.clocks.most;
         self.ticks += u64::from(ticks);
         if self.faults.ecc_storm {
             self.storm_seconds += seconds;

@@ -81,6 +81,8 @@ const MARGIN_FALLS: f64 = 1.0 / 600.0;
 pub(super) struct Place {
     limit: Limit,
     constants: [f64; 3],
+    ahead: [Ahead; 2],
+    for_good: Ahead,
     fit: Fit<4>,
     /// Power through each lag, watts.
     lagged: Option<[f64; 3]>,
@@ -101,6 +103,25 @@ pub(super) struct Place {
     margin: Option<f64>,
     step: f64,
     gathered: Gathered,
+}
+
+/// A time ahead that is decided for.
+#[derive(Clone, Copy, Debug)]
+struct Ahead {
+    seconds: f64,
+    /// The part of a change of power that each lag shows by then.
+    shown: [f64; 3],
+}
+
+impl Ahead {
+    fn new(seconds: f64, constants: [f64; 3]) -> Self {
+        Self { seconds, shown: constants.map(|constant| 1.0 - left(seconds, constant)) }
+    }
+
+    /// For how long the drift counts by then.
+    const fn drifts(&self) -> f64 {
+        self.seconds.min(DRIFT_FOR)
+    }
 }
 
 /// Values gathered until the fit learns from their mean.
@@ -130,6 +151,8 @@ impl Place {
         Self {
             limit,
             constants,
+            ahead: HORIZONS.map(|seconds| Ahead::new(seconds, constants)),
+            for_good: Ahead::new(LASTING, constants),
             fit: Fit::new([BASE, fast, middle, slow]),
             lagged: None,
             sensor: None,
@@ -213,31 +236,31 @@ impl Place {
     /// The highest temperature within the horizons at `watts` from now on.
     pub(super) fn forecast(&self, watts: f64) -> Option<f64> {
         let (present, lagged) = self.present()?;
-        let ahead = HORIZONS.map(|horizon| {
-            let rises = self.reach(horizon).into_iter().zip(lagged);
+        let hottest = self.ahead.iter().map(|ahead| {
+            let rises = self.reach(ahead).into_iter().zip(lagged);
             present
-                + self.drift * horizon.min(DRIFT_FOR)
+                + self.drift * ahead.drifts()
                 + rises.map(|(reach, lag)| reach * (watts - lag)).sum::<f64>()
         });
-        Some(ahead.into_iter().fold(f64::NEG_INFINITY, f64::max).clamp(LEAST, MOST))
+        Some(hottest.fold(f64::NEG_INFINITY, f64::max).clamp(LEAST, MOST))
     }
 
     /// The most power that keeps every forecast `below` degrees under where heat costs speed, and under that by as much
     /// as the readings stray; infinite where nothing is told.
     pub(super) fn budget(&self, below: f64) -> f64 {
-        HORIZONS.into_iter().map(|horizon| self.budget_for(below, horizon)).fold(f64::INFINITY, f64::min)
+        self.ahead.iter().map(|ahead| self.budget_for(below, ahead)).fold(f64::INFINITY, f64::min)
     }
 
     /// The same, and for good.
     pub(super) fn lasting_budget(&self, below: f64) -> f64 {
-        self.budget(below).min(self.budget_for(below, LASTING))
+        self.budget(below).min(self.budget_for(below, &self.for_good))
     }
 
-    fn budget_for(&self, below: f64, horizon: f64) -> f64 {
+    fn budget_for(&self, below: f64, ahead: &Ahead) -> f64 {
         let Some((present, lagged)) = self.present() else { return f64::INFINITY };
-        let reach = self.reach(horizon);
+        let reach = self.reach(ahead);
         let carried: f64 = reach.iter().zip(lagged).map(|(reach, lag)| reach * lag).sum();
-        let room = self.limit.costs() - below - self.stray - present - self.drift * horizon.min(DRIFT_FOR);
+        let room = self.limit.costs() - below - self.stray - present - self.drift * ahead.drifts();
         (room + carried) / reach.iter().sum::<f64>()
     }
 
@@ -246,10 +269,10 @@ impl Place {
         Some(self.limit.costs() - self.forecast(watts)?)
     }
 
-    /// Kelvin a watt that each lag gives within `horizon` seconds.
-    fn reach(&self, horizon: f64) -> [f64; 3] {
+    /// Kelvin a watt that each lag gives by then.
+    fn reach(&self, ahead: &Ahead) -> [f64; 3] {
         let theta = self.fit.theta();
-        std::array::from_fn(|i| theta[i + 1] * (1.0 - left(horizon, self.constants[i])))
+        std::array::from_fn(|i| theta[i + 1] * ahead.shown[i])
     }
 
     /// Learns from what was seen last; `onset`: heat of this place began to hold the clock down at it.
