@@ -275,7 +275,7 @@ mod tests {
     fn holding(ours: [Outcome; 3]) -> Vec<bool> {
         let span = Span { boards: 64, from: 14.0, to: 15.0, run_in: 0.0 };
         let part =
-            Part { key: "64", what: "a test", spans: vec![span], seeds: 3, policies: &Policy::COMPARED };
+            Part { key: "64", what: "a test", spans: vec![span], seeds: 3, policies: Policy::COMPARED };
         let blind =
             runs(Policy::LeastLoaded, [50.0, 60.0, 70.0].map(|throttled| outcome(throttled, 900, 50.0)));
         let cap = runs(Policy::ClockCap, [0.0; 3].map(|throttled| outcome(throttled, 850, 40.0)));

@@ -57,7 +57,7 @@ impl Part {
 pub(super) fn parts(scenario: &Scenario, scale: Scale, seeds: u64) -> Vec<Part> {
     let Peak { hours, hour } = scenario.peak;
     let span = |boards, from, to| Span { boards, from, to, run_in: RUN_IN };
-    let part = |key, what, spans| Part { key, what, spans, seeds, policies: &Policy::COMPARED };
+    let part = |key, what, spans| Part { key, what, spans, seeds, policies: Policy::COMPARED };
     let apart = |key, what, span| Part { policies: &Policy::ALL, ..part(key, what, vec![span]) };
     match scale {
         Scale::Full => vec![
@@ -121,6 +121,7 @@ mod tests {
         let sizes: Vec<_> =
             parts.iter().map(|part| (part.spans[0].boards, part.spans.len(), part.seeds)).collect();
         assert_eq!(sizes, [(64, 1, 10), (512, 1, 10), (10_000, 10, 10), (64, 1, 10)]);
+        assert_eq!(parts[0].policies.last().map(|policy| policy.letter()), Some('g'));
         let (all, once_more) = (&parts[2], |seed| parts[2].span(seed).map(|span| span.from));
         assert!(all.spans.windows(2).all(|pair| pair[0].to < pair[1].from));
         assert!(once_more(1) < once_more(10) && once_more(11) == once_more(1) && once_more(0).is_none());
